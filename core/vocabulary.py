@@ -1,0 +1,105 @@
+"""The words that SDL, Python, SQL and TypeScript share. One word per thing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class JobState(StrEnum):
+    """Where a job is in its life. SUCCESS, FAILED and CANCELLED are terminal."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True once nothing about the job can change any more."""
+        return self in TERMINAL_STATES
+
+
+TERMINAL_STATES = frozenset({JobState.SUCCESS, JobState.FAILED, JobState.CANCELLED})
+ACTIVE_STATES = frozenset({JobState.PENDING, JobState.RUNNING})
+
+
+class Stage(StrEnum):
+    """What is being done for a job right now."""
+
+    QUEUED = "QUEUED"
+    GENERATING = "GENERATING"
+    DOWNLOADING = "DOWNLOADING"
+    MODERATING = "MODERATING"
+    STORING = "STORING"
+
+
+class ProgressKind(StrEnum):
+    """How a progress number came about."""
+
+    MEASURED = "MEASURED"
+    ESTIMATED = "ESTIMATED"
+    INDETERMINATE = "INDETERMINATE"
+
+
+class SeedSupport(StrEnum):
+    """What a provider makes of a seed."""
+
+    EXACT = "EXACT"
+    BEST_EFFORT = "BEST_EFFORT"
+    NONE = "NONE"
+
+
+class SizePx(NamedTuple):
+    """A picture's width and height in pixels."""
+
+    width: int
+    height: int
+
+
+class ImageSize(StrEnum):
+    """The sizes that can be asked for; a provider may offer fewer."""
+
+    SQUARE_512 = "SQUARE_512"
+    SQUARE_768 = "SQUARE_768"
+    SQUARE_1024 = "SQUARE_1024"
+    PORTRAIT_1024X1536 = "PORTRAIT_1024X1536"
+    LANDSCAPE_1536X1024 = "LANDSCAPE_1536X1024"
+
+    @property
+    def px(self) -> SizePx:
+        """Width and height in pixels."""
+        return _SIZES_PX[self]
+
+
+_SIZES_PX = {
+    ImageSize.SQUARE_512: SizePx(512, 512),
+    ImageSize.SQUARE_768: SizePx(768, 768),
+    ImageSize.SQUARE_1024: SizePx(1024, 1024),
+    ImageSize.PORTRAIT_1024X1536: SizePx(1024, 1536),
+    ImageSize.LANDSCAPE_1536X1024: SizePx(1536, 1024),
+}
+
+
+class ErrorCode(StrEnum):
+    """Why a job ended as FAILED. Safe to show; `resolvers` and clients switch on it."""
+
+    TIMEOUT = "TIMEOUT"
+    PROVIDER_OVERLOADED = "PROVIDER_OVERLOADED"
+    PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
+    PROVIDER_MISCONFIGURED = "PROVIDER_MISCONFIGURED"
+    BAD_PROVIDER_ANSWER = "BAD_PROVIDER_ANSWER"
+    CONTENT_BLOCKED = "CONTENT_BLOCKED"
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    UPLOAD_GONE = "UPLOAD_GONE"
+    WORKER_CRASHED = "WORKER_CRASHED"
+    INTERNAL = "INTERNAL"
+
+
+class BlockStage(StrEnum):
+    """Where content was blocked: what went in, or what came out."""
+
+    INPUT = "INPUT"
+    OUTPUT = "OUTPUT"
