@@ -1,0 +1,199 @@
+"""Every setting of the product, read once from the environment (and `.env`), checked, immutable.
+
+`.env.example` lists them all; a test keeps the two in step. Units are in the names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LogFormat = Literal["console", "json"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+OnUnknownOutcome = Literal["retry", "stop"]
+
+
+class Settings(BaseSettings):
+    """The environment, typed. Raises pydantic.ValidationError that names each wrong variable."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    # Addresses
+    database_url: str = Field(description="postgresql://user:password@host:5432/mintari")
+    redis_url: str = Field(description="redis://host:6379/0, rediss:// or unix:///path?db=0")
+    storage_url: str = Field(
+        default="",
+        description="Where pictures live: file:///folder. Empty: a folder of the user's.",
+    )
+    api_host: str = Field(default="127.0.0.1", description="The address that the API binds to.")
+    api_port: int = Field(default=8000, ge=0, le=65535, description="The port of the API.")
+    api_public_url: str = Field(
+        default="",
+        description="How browsers reach the API, https://api.example.com. Empty: host and port.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated web origins that may call the API and open sockets.",
+    )
+
+    # Identity
+    auth_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Shared secret of the HS256 bearer tokens, 32 characters or more.",
+    )
+    auth_issuer: str = Field(default="", description="Required `iss` of tokens; empty: any.")
+    auth_audience: str = Field(default="", description="Required `aud` of tokens; empty: any.")
+    auth_leeway_s: float = Field(default=5, ge=0, le=300, description="Clock skew allowed, seconds.")
+    url_signing_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="Signs picture URLs, 32 characters or more. Empty: derived from AUTH_SECRET.",
+    )
+    url_ttl_s: int = Field(default=3600, ge=60, description="Least life of a picture URL, seconds.")
+    dev_mode: bool = Field(
+        default=False,
+        description="Development conveniences (GraphiQL, a token for the page). Loopback only.",
+    )
+
+    # Generations
+    gen_provider: str = Field(default="local", description="The provider when none is named.")
+    gen_timeout_ms: PositiveInt = Field(
+        default=60_000, description="Deadline of one provider call, milliseconds."
+    )
+    gen_max_variants: int = Field(default=3, ge=1, le=8, description="Frames per generation.")
+    gen_retry_delays_s: Annotated[tuple[float, ...], NoDecode] = Field(
+        default=(2.0, 5.0), description="Pauses before each new try, seconds, comma-separated."
+    )
+    gen_on_unknown_outcome: OnUnknownOutcome = Field(
+        default="retry",
+        description="A provider call that a crash cut off may have been billed: retry or stop.",
+    )
+    prompt_max_chars: PositiveInt = Field(default=1000, description="Longest prompt, characters.")
+    styles_file: Path | None = Field(default=None, description="Own styles; empty: the built-in.")
+    local_processes: PositiveInt = Field(
+        default=1, description="Processes of the local painter per worker, one core each."
+    )
+
+    # Admission
+    rate_limit_max_requests: PositiveInt = Field(
+        default=10, description="Generation requests per user in any window."
+    )
+    rate_limit_window_ms: PositiveInt = Field(
+        default=60_000, description="The rate limit's window, milliseconds."
+    )
+    max_active_jobs: PositiveInt = Field(
+        default=3, description="Jobs of one user that may be PENDING or RUNNING at once."
+    )
+    idempotency_ttl_s: PositiveInt = Field(
+        default=86_400, description="How long an idempotency key replays its answer, seconds."
+    )
+
+    # Uploads
+    upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
+    upload_max_pixels: PositiveInt = Field(
+        default=50_000_000, description="Largest photo, width times height, pixels."
+    )
+    upload_deadline_s: PositiveFloat = Field(
+        default=20, description="Deadline of decoding one photo, seconds."
+    )
+
+    # Workers
+    worker_name: str = Field(
+        default="",
+        description="Stable and unique name: a restarted worker frees its predecessor's leases.",
+    )
+    worker_concurrency: PositiveInt = Field(default=4, description="Jobs a worker runs at once.")
+    worker_drain_s: PositiveFloat = Field(
+        default=70, description="How long a stopping worker lets jobs finish, seconds."
+    )
+    lease_s: float = Field(
+        default=15, ge=0.5, description="A worker that is silent this long loses its jobs, seconds."
+    )
+    sweep_interval_s: float = Field(
+        default=1, ge=0.05, description="Pause between a worker's healing sweeps, seconds."
+    )
+    max_crashes: PositiveInt = Field(
+        default=3, description="A job that lost its worker this often ends FAILED."
+    )
+
+    # Retention
+    preview_ttl_s: PositiveInt = Field(
+        default=3600, description="Previews of ended jobs are removed after this, seconds."
+    )
+    upload_ttl_s: PositiveInt = Field(
+        default=7 * 86_400, description="Uploads that no generation uses, seconds."
+    )
+    result_ttl_s: int = Field(
+        default=0, ge=0, description="Generations are removed after this, seconds; 0: never."
+    )
+
+    # Connections
+    database_pool_size: PositiveInt = Field(default=10, description="Connections per process.")
+    database_statement_timeout_ms: PositiveInt = Field(
+        default=10_000, description="Deadline of one statement, milliseconds."
+    )
+    database_statement_cache: int = Field(
+        default=256, ge=0, description="Prepared statements per connection; 0 behind pgbouncer."
+    )
+    redis_timeout_s: PositiveFloat = Field(
+        default=2, description="Deadline of one Redis round trip, seconds."
+    )
+
+    # Logs
+    log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
+    log_format: LogFormat = Field(default="console", description="console, or json.")
+
+    @field_validator("allowed_origins", "gen_retry_delays_s", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("auth_secret", "url_signing_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 32:
+            raise ValueError("must have 32 characters or more (try: openssl rand -hex 32)")
+        return value
+
+    @model_validator(mode="after")
+    def _dev_mode_is_local(self) -> Self:
+        if self.dev_mode and not self.is_loopback:
+            raise ValueError("DEV_MODE hands out tokens: it needs API_HOST on loopback")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the API."""
+        if self.api_host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.api_host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def public_url(self) -> str:
+        """How browsers reach the API, without a slash at the end."""
+        return (self.api_public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
+
+    @property
+    def gen_timeout_s(self) -> float:
+        """Deadline of one provider call, seconds."""
+        return self.gen_timeout_ms / 1000
+
+    @property
+    def rate_limit_window_s(self) -> float:
+        """The rate limit's window, seconds."""
+        return self.rate_limit_window_ms / 1000
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises pydantic.ValidationError."""
+    return Settings()  # pyright: ignore[reportCallIssue]  # the environment fills the fields
