@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     )
     auth_issuer: str = Field(default="", description="Required `iss` of tokens; empty: any.")
     auth_audience: str = Field(default="", description="Required `aud` of tokens; empty: any.")
-    auth_leeway_s: float = Field(default=5, ge=0, le=300, description="Clock skew allowed, seconds.")
+    auth_leeway_s: float = Field(
+        default=5, ge=0, le=300, description="Clock skew allowed, seconds."
+    )
     url_signing_secret: SecretStr = Field(
         default=SecretStr(""),
         description="Signs picture URLs, 32 characters or more. Empty: derived from AUTH_SECRET.",

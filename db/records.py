@@ -1,0 +1,132 @@
+"""Rows as the rest of the product sees them: immutable, typed, without SQLAlchemy."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  # msgspec reads the annotations
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from core.vocabulary import (  # noqa: TC001  # msgspec reads the annotations
+    BlockStage,
+    ErrorCode,
+    ImageSize,
+    JobState,
+    ProgressKind,
+    Stage,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+
+class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's source photo, as stored."""
+
+    id: UUID
+    user_id: str
+    object_key: str
+    thumbnail_key: str
+    thumbhash: str
+    digest: str
+    content_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    created_at: datetime
+
+
+class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for once: one grid."""
+
+    id: UUID
+    user_id: str
+    prompt: str
+    prompt_delta: str | None
+    style: str
+    style_version: int
+    size: ImageSize
+    upload_id: UUID | None
+    had_upload: bool
+    variant_count: int
+    seed: int | None
+    seed_locked: bool
+    provider: str
+    model: str
+    assembled_prompt: str
+    negative_prompt: str
+    prompt_hash: str
+    created_at: datetime
+
+
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame of a generation."""
+
+    id: UUID
+    generation_id: UUID
+    user_id: str
+    variant: int
+    state: JobState
+    stage: Stage | None
+    progress: int
+    progress_kind: ProgressKind
+    version: int
+    seed: int
+    seed_locked: bool
+    provider: str
+    model: str
+    regenerated_from: UUID | None
+    attempt: int
+    retry_count: int
+    crash_count: int
+    ready_at: datetime
+    preview_key: str | None
+    image_key: str | None
+    thumbnail_key: str | None
+    thumbhash: str | None
+    content_type: str | None
+    width_px: int | None
+    height_px: int | None
+    size_bytes: int | None
+    digest: str | None
+    generation_time_ms: int | None
+    error_code: ErrorCode | None
+    block_stage: BlockStage | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the ledger: one provider call."""
+
+    job_id: UUID
+    attempt: int
+    provider: str
+    model: str
+    outcome: str
+    external_id: str | None
+    resumed_from: int | None
+    error_code: ErrorCode | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def to_record(row: RowMapping, kind: type[R]) -> R:
+    """Turn a row into a record; columns that the record does not have are left out."""
+    return msgspec.convert(dict(row), kind, builtin_types=(UUID, datetime))
+
+
+def columns(kind: type[msgspec.Struct], alias: str = "") -> str:
+    """The column list that a record needs, for SQL text."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + name for name in kind.__struct_fields__)
+
+
+def to_json(value: Any) -> str:
+    """Encode a value for a JSONB parameter."""
+    return msgspec.json.encode(value).decode()
