@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     redis_url: str = Field(description="redis://host:6379/0, rediss:// or unix:///path?db=0")
     storage_url: str = Field(
         default="",
-        description="Where pictures live: file:///folder. Empty: a folder of the user's.",
+        description="Where pictures live: file:///an/absolute/folder.",
     )
     api_host: str = Field(default="127.0.0.1", description="The address that the API binds to.")
     api_port: int = Field(default=8000, ge=0, le=65535, description="The port of the API.")
@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     gen_retry_delays_s: Annotated[tuple[float, ...], NoDecode] = Field(
         default=(2.0, 5.0), description="Pauses before each new try, seconds, comma-separated."
     )
+    gen_max_retry_after_s: PositiveFloat = Field(
+        default=120, description="A provider that asks for a longer pause fails the job, seconds."
+    )
     gen_on_unknown_outcome: OnUnknownOutcome = Field(
         default="retry",
         description="A provider call that a crash cut off may have been billed: retry or stop.",
@@ -109,7 +112,11 @@ class Settings(BaseSettings):
         default="",
         description="Stable and unique name: a restarted worker frees its predecessor's leases.",
     )
-    worker_concurrency: PositiveInt = Field(default=4, description="Jobs a worker runs at once.")
+    worker_concurrency: int = Field(
+        default=0,
+        ge=0,
+        description="Jobs a worker runs at once; 0: one per painter process, or 16 without it.",
+    )
     worker_drain_s: PositiveFloat = Field(
         default=70, description="How long a stopping worker lets jobs finish, seconds."
     )
@@ -141,6 +148,9 @@ class Settings(BaseSettings):
     )
     database_statement_cache: int = Field(
         default=256, ge=0, description="Prepared statements per connection; 0 behind pgbouncer."
+    )
+    redis_prefix: str = Field(
+        default="mintari", description="Start of every key and channel in Redis."
     )
     redis_timeout_s: PositiveFloat = Field(
         default=2, description="Deadline of one Redis round trip, seconds."
@@ -184,6 +194,13 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """How browsers reach the API, without a slash at the end."""
         return (self.api_public_url or f"http://{self.api_host}:{self.api_port}").rstrip("/")
+
+    @property
+    def concurrency(self) -> int:
+        """Jobs a worker runs at once: a local painter's job needs a core of its own."""
+        if self.worker_concurrency:
+            return self.worker_concurrency
+        return self.local_processes if self.gen_provider == "local" else 16
 
     @property
     def gen_timeout_s(self) -> float:

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from core.settings import Settings
 
+# asyncpg ships no types.
+_asyncpg_connect = cast("Callable[..., Awaitable[object]]", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType]
 CONNECT_TIMEOUT_S = 10.0
 POOL_TIMEOUT_S = 10.0
+
+_DOWN = (
+    OSError,
+    TimeoutError,
+    PoolTimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+def is_database_down(error: BaseException) -> bool:
+    """Whether an exception says that Postgres is away, so that the same call may work later."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    while cause is not None and not isinstance(cause, _DOWN):
+        cause = cause.__cause__
+    return cause is not None
+
 
 Connection = AsyncConnection
 """An open connection; what the functions of this package take."""
@@ -64,8 +88,8 @@ async def open_database(settings: Settings) -> AsyncGenerator[Database, None]:
         await database.dispose()
 
 
-async def _connect(settings: Settings) -> asyncpg.Connection[Any]:
-    return await asyncpg.connect(
+async def _connect(settings: Settings) -> object:
+    return await _asyncpg_connect(
         asyncpg_dsn(settings.database_url),
         timeout=CONNECT_TIMEOUT_S,
         statement_cache_size=settings.database_statement_cache,
@@ -83,8 +107,8 @@ def migration_engine(database_url: str) -> AsyncEngine:
     """An engine without a pool and without deadlines, for migrations."""
     dsn = asyncpg_dsn(database_url)
 
-    async def connect() -> asyncpg.Connection[Any]:
-        return await asyncpg.connect(
+    async def connect() -> object:
+        return await _asyncpg_connect(
             dsn, timeout=CONNECT_TIMEOUT_S, command_timeout=None, statement_cache_size=0
         )
 
@@ -96,4 +120,4 @@ def asyncpg_dsn(database_url: str) -> str:
     scheme, separator, rest = database_url.partition("://")
     if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
         raise ValueError("DATABASE_URL must start with postgresql://")
-    return cast("str", f"postgresql://{rest}")
+    return f"postgresql://{rest}"

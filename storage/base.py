@@ -1,9 +1,9 @@
 """Where pictures live: one protocol, one file per place.
 
-    StorageError
-    ├── ObjectNotFound       nothing under that key; final
-    ├── StorageUnavailable   full, unreachable, overloaded; worth another try
-    └── StorageMisconfigured credentials, bucket or path are wrong; an operator must act
+StorageError
+├── ObjectNotFound       nothing under that key; final
+├── StorageUnavailable   full, unreachable, overloaded; worth another try
+└── StorageMisconfigured credentials, bucket or path are wrong; an operator must act
 """
 
 from __future__ import annotations

@@ -1,0 +1,152 @@
+"""Generations: inserting them with their jobs, reading, deleting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import insert, text
+
+from core.version import STEPS_PER_EPOCH
+from db.records import GenerationRecord, JobRecord, columns, to_record
+from db.tables import generations, jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from core.vocabulary import ProgressKind
+    from db.engine import Connection
+
+_GENERATION = columns(GenerationRecord)
+
+
+class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation to insert; the database adds the time."""
+
+    id: UUID
+    user_id: str
+    prompt: str
+    prompt_delta: str | None
+    style: str
+    style_version: int
+    size: str
+    upload_id: UUID | None
+    had_upload: bool
+    variant_count: int
+    seed: int | None
+    seed_locked: bool
+    provider: str
+    model: str
+    assembled_prompt: str
+    negative_prompt: str
+    prompt_hash: str
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job to insert: pending, at its first version."""
+
+    id: UUID
+    variant: int
+    seed: int
+    progress_kind: ProgressKind
+    regenerated_from: UUID | None = None
+
+
+async def insert_generation(
+    connection: Connection, new: NewGeneration, new_jobs: Sequence[NewJob]
+) -> tuple[GenerationRecord, list[JobRecord]]:
+    """Insert a generation and its jobs, in grid order."""
+    result = await connection.execute(
+        insert(generations).values(msgspec.structs.asdict(new)).returning(*generations.c)
+    )
+    generation = to_record(result.mappings().one(), GenerationRecord)
+    rows = [
+        {
+            "id": job.id,
+            "generation_id": new.id,
+            "user_id": new.user_id,
+            "variant": job.variant,
+            "state": "PENDING",
+            "stage": "QUEUED",
+            "progress_kind": job.progress_kind.value,
+            "version": STEPS_PER_EPOCH,
+            "seed": job.seed,
+            "seed_locked": new.seed_locked,
+            "provider": new.provider,
+            "model": new.model,
+            "regenerated_from": job.regenerated_from,
+        }
+        for job in new_jobs
+    ]
+    inserted = await connection.execute(insert(jobs).values(rows).returning(*jobs.c))
+    records = [to_record(row, JobRecord) for row in inserted.mappings()]
+    return generation, sorted(records, key=lambda job: job.variant)
+
+
+_READ = text(f"SELECT {_GENERATION} FROM generations WHERE id = ANY(:ids) AND user_id = :user_id")
+
+
+async def read_generations(
+    connection: Connection, ids: Sequence[UUID], user_id: str
+) -> dict[UUID, GenerationRecord]:
+    """The user's generations among `ids`."""
+    result = await connection.execute(_READ, {"ids": list(ids), "user_id": user_id})
+    return {row["id"]: to_record(row, GenerationRecord) for row in result.mappings()}
+
+
+_PAGE = text(f"""
+    SELECT {_GENERATION} FROM generations
+    WHERE user_id = :user_id AND (CAST(:before AS uuid) IS NULL OR id < :before)
+    ORDER BY id DESC LIMIT :limit
+""")
+
+
+async def page_of_generations(
+    connection: Connection, user_id: str, *, limit: int, before: UUID | None = None
+) -> list[GenerationRecord]:
+    """The user's generations, newest first, older than the generation `before`."""
+    result = await connection.execute(_PAGE, {"user_id": user_id, "before": before, "limit": limit})
+    return [to_record(row, GenerationRecord) for row in result.mappings()]
+
+
+_DOOM_PICTURES = text("""
+    INSERT INTO doomed_objects (object_key)
+    SELECT object_key FROM jobs
+    CROSS JOIN LATERAL unnest(ARRAY[image_key, thumbnail_key, preview_key]) AS object_key
+    WHERE generation_id = ANY(:ids) AND object_key IS NOT NULL
+    ON CONFLICT DO NOTHING
+""")
+_DELETE = text("DELETE FROM generations WHERE id = :id AND user_id = :user_id RETURNING id")
+
+
+async def delete_generation(connection: Connection, generation_id: UUID, user_id: str) -> bool:
+    """Delete a generation and its jobs; its pictures are doomed. False when there was none."""
+    owned = await read_generations(connection, [generation_id], user_id)
+    if not owned:
+        return False
+    await connection.execute(_DOOM_PICTURES, {"ids": [generation_id]})
+    result = await connection.execute(_DELETE, {"id": generation_id, "user_id": user_id})
+    return result.scalar_one_or_none() is not None
+
+
+_EXPIRED = text("""
+    SELECT id FROM generations
+    WHERE created_at < clock_timestamp() - make_interval(secs => :age_s)
+      AND NOT EXISTS (
+        SELECT FROM jobs WHERE generation_id = generations.id AND state IN ('PENDING', 'RUNNING')
+      )
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_DELETE_MANY = text("DELETE FROM generations WHERE id = ANY(:ids)")
+
+
+async def delete_expired_generations(
+    connection: Connection, *, age_s: float, limit: int = 100
+) -> int:
+    """Delete ended generations that are older than `age_s` seconds; returns how many."""
+    ids = list((await connection.execute(_EXPIRED, {"age_s": age_s, "limit": limit})).scalars())
+    if ids:
+        await connection.execute(_DOOM_PICTURES, {"ids": ids})
+        await connection.execute(_DELETE_MANY, {"ids": ids})
+    return len(ids)

@@ -1,0 +1,316 @@
+"""Every write to a job's life. Each names the attempt and the state that it expects.
+
+The database's clock decides about leases and deadlines; a worker's clock is never asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import text
+
+from core.version import STEPS_PER_EPOCH
+from db.records import JobRecord, columns, to_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy import TextClause
+
+    from core.vocabulary import BlockStage, ErrorCode, ProgressKind, Stage
+    from db.engine import Connection
+
+_JOB = columns(JobRecord, "jobs")
+_NEXT_EPOCH = f"(version / {STEPS_PER_EPOCH} + 1) * {STEPS_PER_EPOCH}"
+_FREED = "lease_expires_at = NULL, worker_name = NULL"
+_HELD = "id = :id AND attempt = :attempt AND state = 'RUNNING'"
+
+
+class LeaseLostError(Exception):
+    """The job is no longer this attempt's: cancelled, taken over or deleted. Drop what you have."""
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished frame is, as stored."""
+
+    image_key: str
+    thumbnail_key: str
+    thumbhash: str
+    content_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    digest: str
+    seed: int
+    model: str
+    generation_time_ms: int
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """A running job's newest state, to be written with the next heartbeat."""
+
+    id: UUID
+    attempt: int
+    version: int
+    progress: int
+    progress_kind: ProgressKind
+    stage: Stage
+    preview_key: str | None
+
+
+_CLAIMED = f"""
+    state = 'RUNNING', stage = 'GENERATING', attempt = attempt + 1, version = {_NEXT_EPOCH},
+    worker_name = :worker, lease_expires_at = clock_timestamp() + make_interval(secs => :lease_s),
+    started_at = COALESCE(started_at, clock_timestamp())
+"""
+_CLAIM = text(f"""
+    UPDATE jobs SET {_CLAIMED}
+    WHERE id = :id AND attempt = :attempt AND state = 'PENDING' AND ready_at <= clock_timestamp()
+    RETURNING {_JOB}
+""")
+
+
+async def claim(
+    connection: Connection, job_id: UUID, attempt: int, *, worker: str, lease_s: float
+) -> JobRecord | None:
+    """Take a pending job that had `attempt` attempts; None when somebody else has it."""
+    result = await connection.execute(
+        _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease_s": lease_s}
+    )
+    row = result.mappings().one_or_none()
+    return to_record(row, JobRecord) if row else None
+
+
+_CLAIM_OVERDUE = text(f"""
+    UPDATE jobs SET {_CLAIMED}
+    FROM (
+        SELECT id AS overdue_id FROM jobs
+        WHERE state = 'PENDING'
+          AND ready_at <= clock_timestamp() - make_interval(secs => :overdue_s)
+        ORDER BY ready_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
+    ) AS overdue
+    WHERE id = overdue_id
+    RETURNING {_JOB}
+""")
+
+
+async def claim_overdue(
+    connection: Connection, *, overdue_s: float, limit: int, worker: str, lease_s: float
+) -> list[JobRecord]:
+    """Take jobs whose doorbell never rang, oldest first."""
+    result = await connection.execute(
+        _CLAIM_OVERDUE,
+        {"overdue_s": overdue_s, "limit": limit, "worker": worker, "lease_s": lease_s},
+    )
+    return [to_record(row, JobRecord) for row in result.mappings()]
+
+
+_BEAT = text(f"""
+    UPDATE jobs SET
+        lease_expires_at = clock_timestamp() + make_interval(secs => :lease_s),
+        version = GREATEST(jobs.version, beat.version),
+        progress = GREATEST(jobs.progress, beat.progress),
+        progress_kind = beat.progress_kind, stage = beat.stage,
+        preview_key = COALESCE(beat.preview_key, jobs.preview_key)
+    FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:attempts AS int[]), CAST(:versions AS bigint[]),
+        CAST(:progresses AS int[]), CAST(:kinds AS text[]), CAST(:stages AS text[]),
+        CAST(:previews AS text[])
+    ) AS beat(id, attempt, version, progress, progress_kind, stage, preview_key)
+    WHERE jobs.id = beat.id AND jobs.attempt = beat.attempt AND jobs.state = 'RUNNING'
+      AND jobs.version / {STEPS_PER_EPOCH} = beat.version / {STEPS_PER_EPOCH}
+    RETURNING jobs.id
+""")
+
+
+async def heartbeat(
+    connection: Connection, beats: Sequence[Beat], *, lease_s: float
+) -> frozenset[UUID]:
+    """Extend the leases and write the progress of all of a worker's jobs in one statement.
+
+    Returns the jobs that are still the worker's; the others were cancelled or taken over.
+    """
+    result = await connection.execute(
+        _BEAT,
+        {
+            "lease_s": lease_s,
+            "ids": [beat.id for beat in beats],
+            "attempts": [beat.attempt for beat in beats],
+            "versions": [beat.version for beat in beats],
+            "progresses": [beat.progress for beat in beats],
+            "kinds": [beat.progress_kind.value for beat in beats],
+            "stages": [beat.stage.value for beat in beats],
+            "previews": [beat.preview_key for beat in beats],
+        },
+    )
+    return frozenset(result.scalars())
+
+
+_SUCCEED = text(f"""
+    UPDATE jobs SET
+        state = 'SUCCESS', stage = NULL, progress = 100, version = {_NEXT_EPOCH}, {_FREED},
+        finished_at = clock_timestamp(), image_key = :image_key, thumbnail_key = :thumbnail_key,
+        thumbhash = :thumbhash, content_type = :content_type, width_px = :width_px,
+        height_px = :height_px, size_bytes = :size_bytes, digest = :digest, seed = :seed,
+        model = :model, generation_time_ms = :generation_time_ms
+    WHERE {_HELD}
+    RETURNING {_JOB}
+""")
+
+
+async def succeed(connection: Connection, job_id: UUID, attempt: int, finish: Finish) -> JobRecord:
+    """RUNNING → SUCCESS. Raises LeaseLostError."""
+    return await _transition(connection, _SUCCEED, job_id, attempt, msgspec.structs.asdict(finish))
+
+
+_FAIL = text(f"""
+    UPDATE jobs SET
+        state = 'FAILED', stage = NULL, version = {_NEXT_EPOCH}, {_FREED},
+        finished_at = clock_timestamp(), error_code = :error_code, block_stage = :block_stage
+    WHERE {_HELD}
+    RETURNING {_JOB}
+""")
+
+
+async def fail(
+    connection: Connection,
+    job_id: UUID,
+    attempt: int,
+    *,
+    error_code: ErrorCode,
+    block_stage: BlockStage | None = None,
+) -> JobRecord:
+    """RUNNING → FAILED. Raises LeaseLostError."""
+    return await _transition(
+        connection,
+        _FAIL,
+        job_id,
+        attempt,
+        {
+            "error_code": error_code.value,
+            "block_stage": block_stage.value if block_stage else None,
+        },
+    )
+
+
+_REQUEUE = text(f"""
+    UPDATE jobs SET
+        state = 'PENDING', stage = 'QUEUED', version = {_NEXT_EPOCH}, {_FREED},
+        retry_count = retry_count + :retries,
+        ready_at = clock_timestamp() + make_interval(secs => :delay_s)
+    WHERE {_HELD}
+    RETURNING {_JOB}
+""")
+
+
+async def retry_later(
+    connection: Connection, job_id: UUID, attempt: int, *, delay_s: float
+) -> JobRecord:
+    """RUNNING → PENDING after a failed try; it may start again in `delay_s` seconds.
+
+    Raises LeaseLostError.
+    """
+    values: dict[str, object] = {"delay_s": delay_s, "retries": 1}
+    return await _transition(connection, _REQUEUE, job_id, attempt, values)
+
+
+async def release(connection: Connection, job_id: UUID, attempt: int) -> JobRecord:
+    """RUNNING → PENDING because the worker stops; counts neither as retry nor as crash.
+
+    Raises LeaseLostError.
+    """
+    values: dict[str, object] = {"delay_s": 0.0, "retries": 0}
+    return await _transition(connection, _REQUEUE, job_id, attempt, values)
+
+
+async def _transition(
+    connection: Connection,
+    statement: TextClause,
+    job_id: UUID,
+    attempt: int,
+    values: dict[str, object],
+) -> JobRecord:
+    result = await connection.execute(
+        statement,
+        {"id": job_id, "attempt": attempt, **values},
+    )
+    row = result.mappings().one_or_none()
+    if row is None:
+        raise LeaseLostError(f"job {job_id} is no longer held by attempt {attempt}")
+    return to_record(row, JobRecord)
+
+
+def _take_back(condition: str) -> str:
+    return f"""
+    WITH dead AS (
+        SELECT id FROM jobs WHERE state = 'RUNNING' AND {condition}
+        ORDER BY lease_expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    ), cut AS (
+        UPDATE provider_calls SET outcome = 'UNKNOWN', ended_at = clock_timestamp()
+        FROM jobs, dead
+        WHERE jobs.id = dead.id AND provider_calls.job_id = jobs.id
+          AND provider_calls.attempt = jobs.attempt AND provider_calls.outcome = 'STARTED'
+    )
+    UPDATE jobs SET
+        crash_count = crash_count + 1, version = {_NEXT_EPOCH}, {_FREED},
+        ready_at = clock_timestamp(),
+        state = CASE WHEN crash_count + 1 >= :max_crashes THEN 'FAILED' ELSE 'PENDING' END,
+        stage = CASE WHEN crash_count + 1 >= :max_crashes THEN NULL ELSE 'QUEUED' END,
+        error_code = CASE WHEN crash_count + 1 >= :max_crashes THEN 'WORKER_CRASHED' END,
+        finished_at = CASE WHEN crash_count + 1 >= :max_crashes THEN clock_timestamp() END
+    FROM dead WHERE jobs.id = dead.id
+    RETURNING {_JOB}
+    """
+
+
+_REAP = text(_take_back("lease_expires_at < clock_timestamp()"))
+_TAKE_OVER = text(_take_back("worker_name = :worker"))
+
+
+async def reap(connection: Connection, *, max_crashes: int, limit: int = 100) -> list[JobRecord]:
+    """Take back jobs whose lease ran out: PENDING again, or FAILED after `max_crashes` times."""
+    result = await connection.execute(_REAP, {"max_crashes": max_crashes, "limit": limit})
+    return [to_record(row, JobRecord) for row in result.mappings()]
+
+
+async def take_over(
+    connection: Connection, *, worker: str, max_crashes: int, limit: int = 10_000
+) -> list[JobRecord]:
+    """Take back the jobs of the worker that had this name before, without waiting for leases."""
+    result = await connection.execute(
+        _TAKE_OVER, {"worker": worker, "max_crashes": max_crashes, "limit": limit}
+    )
+    return [to_record(row, JobRecord) for row in result.mappings()]
+
+
+_CANCELLED = f"""
+    state = 'CANCELLED', stage = NULL, version = {_NEXT_EPOCH}, {_FREED},
+    finished_at = clock_timestamp()
+"""
+_CANCEL_JOB = text(f"""
+    UPDATE jobs SET {_CANCELLED}
+    WHERE id = :id AND user_id = :user_id AND state IN ('PENDING', 'RUNNING')
+    RETURNING {_JOB}
+""")
+_CANCEL_GENERATION = text(f"""
+    UPDATE jobs SET {_CANCELLED}
+    WHERE generation_id = :id AND user_id = :user_id AND state IN ('PENDING', 'RUNNING')
+    RETURNING {_JOB}
+""")
+
+
+async def cancel_job(connection: Connection, job_id: UUID, user_id: str) -> JobRecord | None:
+    """PENDING or RUNNING → CANCELLED at once; None when it had ended or is not the user's."""
+    result = await connection.execute(_CANCEL_JOB, {"id": job_id, "user_id": user_id})
+    row = result.mappings().one_or_none()
+    return to_record(row, JobRecord) if row else None
+
+
+async def cancel_generation(
+    connection: Connection, generation_id: UUID, user_id: str
+) -> list[JobRecord]:
+    """Cancel all of a generation's jobs that have not ended; returns those."""
+    result = await connection.execute(_CANCEL_GENERATION, {"id": generation_id, "user_id": user_id})
+    return [to_record(row, JobRecord) for row in result.mappings()]

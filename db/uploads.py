@@ -1,0 +1,105 @@
+"""Uploads: inserting, reading, deleting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import insert, text
+
+from db.records import UploadRecord, columns, to_record
+from db.tables import uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from db.engine import Connection
+
+_UPLOAD = columns(UploadRecord)
+
+
+class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """An upload to insert; the database adds the time."""
+
+    id: UUID
+    user_id: str
+    object_key: str
+    thumbnail_key: str
+    thumbhash: str
+    digest: str
+    content_type: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+
+
+async def insert_upload(connection: Connection, new: NewUpload) -> UploadRecord:
+    """Insert an upload."""
+    result = await connection.execute(
+        insert(uploads).values(msgspec.structs.asdict(new)).returning(*uploads.c)
+    )
+    return to_record(result.mappings().one(), UploadRecord)
+
+
+_READ = text(f"SELECT {_UPLOAD} FROM uploads WHERE id = ANY(:ids) AND user_id = :user_id")
+
+
+async def read_uploads(
+    connection: Connection, ids: Sequence[UUID], user_id: str
+) -> dict[UUID, UploadRecord]:
+    """The user's uploads among `ids`."""
+    result = await connection.execute(_READ, {"ids": list(ids), "user_id": user_id})
+    return {row["id"]: to_record(row, UploadRecord) for row in result.mappings()}
+
+
+_IN_USE = text("""
+    SELECT EXISTS (
+        SELECT FROM jobs JOIN generations ON generations.id = jobs.generation_id
+        WHERE generations.upload_id = :id AND jobs.state IN ('PENDING', 'RUNNING')
+    )
+""")
+
+
+async def is_upload_in_use(connection: Connection, upload_id: UUID) -> bool:
+    """Whether a job that has not ended still needs the upload."""
+    return bool((await connection.execute(_IN_USE, {"id": upload_id})).scalar_one())
+
+
+_DELETE = text("""
+    WITH gone AS (
+        DELETE FROM uploads WHERE id = :id AND user_id = :user_id
+        RETURNING object_key, thumbnail_key
+    )
+    INSERT INTO doomed_objects (object_key)
+    SELECT unnest(ARRAY[object_key, thumbnail_key]) FROM gone
+    ON CONFLICT DO NOTHING RETURNING object_key
+""")
+
+
+async def delete_upload(connection: Connection, upload_id: UUID, user_id: str) -> bool:
+    """Delete an upload; its pictures are doomed. False when there was none."""
+    result = await connection.execute(_DELETE, {"id": upload_id, "user_id": user_id})
+    return bool(result.all())
+
+
+_DELETE_UNUSED = text("""
+    WITH unused AS (
+        SELECT id FROM uploads
+        WHERE created_at < clock_timestamp() - make_interval(secs => :age_s)
+          AND NOT EXISTS (SELECT FROM generations WHERE upload_id = uploads.id)
+        ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM uploads USING unused WHERE uploads.id = unused.id
+        RETURNING object_key, thumbnail_key
+    )
+    INSERT INTO doomed_objects (object_key)
+    SELECT unnest(ARRAY[object_key, thumbnail_key]) FROM gone
+    ON CONFLICT DO NOTHING RETURNING object_key
+""")
+
+
+async def delete_unused_uploads(connection: Connection, *, age_s: float, limit: int = 100) -> int:
+    """Delete uploads that no generation uses after `age_s` seconds; returns how many objects."""
+    result = await connection.execute(_DELETE_UNUSED, {"age_s": age_s, "limit": limit})
+    return len(result.all())

@@ -1,0 +1,266 @@
+"""One attempt: from a claimed job to a stored picture, or to a failure that says why.
+
+The order is what makes it safe to pay: ledger row, call, picture stored under job and attempt,
+then ledger and job in one commit. Wherever a process dies, the next attempt finds how far it got.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from core.keys import image_key, thumbnail_key
+from core.log import get_logger
+from core.patience import persevere
+from core.vocabulary import ErrorCode, Stage
+from db.doomed import doom
+from db.engine import is_database_down
+from db.jobs import read_jobs_of_any_user, read_work
+from db.ledger import end_call, read_calls
+from db.lifecycle import Finish, LeaseLostError, fail, retry_later, succeed
+from jobs.call import ProviderCall
+from jobs.changes import change_of
+from jobs.doorbell import Ring
+from jobs.failure import JobFailure, failure_of
+from jobs.keep import PATIENCE_S, find_stored_result, patiently, prepare_result, store_result
+from providers.base import PaintRequest, ProviderError
+from storage.base import ObjectNotFound, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from core.pictures import Picture
+    from db.engine import Connection
+    from db.jobs import Work
+    from db.records import CallRecord, JobRecord
+    from jobs.kit import Kit
+    from jobs.reporter import Report
+    from providers.base import Finished, Provider
+
+T = TypeVar("T")
+_log = get_logger(__name__)
+
+
+class Attempt:
+    """One try at a job. `settling` is true once its outcome is being written."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        job: JobRecord,
+        report: Report,
+        ring_later: Callable[[Ring, float], None],
+    ) -> None:
+        self._kit = kit
+        self._job = job
+        self._report = report
+        self._ring_later = ring_later
+        self._began_s = time.monotonic()
+        self._call: ProviderCall | None = None
+        self.settling = False
+
+    async def run(self) -> None:
+        """Go all the way to a committed outcome. When cancelled, `abandon` must follow."""
+        await self._kit.publisher.publish([change_of(self._job)])
+        try:
+            await self._run()
+        except LeaseLostError:
+            _log.info("lease lost, outcome dropped", job=str(self._job.id))
+            await self._publish_truth()
+        except Exception as error:
+            if not is_database_down(error):
+                raise
+            # The lease runs out, and whoever claims the job then finds how far this got.
+            _log.exception("postgres stayed away, job left to its lease", job=str(self._job.id))
+
+    async def abandon(self) -> None:
+        """Record that the call was cut off by us: it may have been billed."""
+        if self._call and self._call.began and not self.settling:
+            await self._write(lambda connection: self._end_call(connection, "CANCELLED"))
+
+    async def _run(self) -> None:
+        try:
+            work, calls = await self._read()
+            adopted = await find_stored_result(self._kit.storage, self._job, calls)
+            if adopted is not None:
+                await self._succeed(*adopted, None)
+                return
+            finished = await self._paint(work, calls)
+            self._report.stage(Stage.STORING)
+            picture = await prepare_result(finished)
+            await store_result(self._kit.storage, self._job, picture)
+            await self._succeed(picture, self._job.attempt, finished)
+        except ProviderError as error:
+            await self._fail(self._failure_of(error))
+        except JobFailure as failure:
+            await self._fail(failure)
+        except StorageError as error:
+            _log.error("storage failed", job=str(self._job.id), error=str(error))
+            await self._fail(JobFailure(ErrorCode.STORAGE_UNAVAILABLE))
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            if is_database_down(error):
+                raise
+            _log.exception("attempt failed by a bug", job=str(self._job.id))
+            await self._fail(JobFailure(ErrorCode.INTERNAL))
+
+    async def _read(self) -> tuple[Work, list[CallRecord]]:
+        async def read(connection: Connection) -> tuple[Work, list[CallRecord]]:
+            work = await read_work(connection, self._job)
+            if self._job.attempt == 1:
+                return work, []
+            return work, await read_calls(connection, self._job.id)
+
+        return await self._write(read)
+
+    async def _paint(self, work: Work, calls: Sequence[CallRecord]) -> Finished:
+        provider = self._kit.providers.get(self._job.provider)
+        if provider is None:
+            _log.error("provider is not set up on this worker", provider=self._job.provider)
+            raise JobFailure(ErrorCode.PROVIDER_MISCONFIGURED)
+        resumed = self._resumable(provider, calls)
+        request = await self._request(work)
+        self._call = ProviderCall(self._kit, self._job, provider, self._report)
+        return await self._call.run(request, resumed)
+
+    def _resumable(self, provider: Provider, calls: Sequence[CallRecord]) -> CallRecord | None:
+        """The earlier call to go on with, if its outcome is open and its provider can be asked.
+
+        Raises JobFailure when the outcome is open, cannot be asked for and must not be repeated.
+        """
+        newest = calls[0] if calls else None
+        if newest is None or newest.outcome not in ("STARTED", "UNKNOWN"):
+            return None
+        if newest.external_id and provider.capabilities.resume:
+            return newest
+        if self._kit.settings.gen_on_unknown_outcome == "stop":
+            raise JobFailure(ErrorCode.OUTCOME_UNKNOWN)
+        _log.warning("a call with unknown outcome is repeated", job=str(self._job.id))
+        return None
+
+    async def _request(self, work: Work) -> PaintRequest:
+        generation, upload = work.generation, work.upload
+        if generation.had_upload and upload is None:
+            raise JobFailure(ErrorCode.UPLOAD_GONE)
+        style = self._kit.styles.get(generation.style)
+        return PaintRequest(
+            request_id=f"{self._job.id}:{self._job.attempt}",
+            prompt=generation.prompt,
+            assembled_prompt=generation.assembled_prompt,
+            negative_prompt=generation.negative_prompt,
+            style=generation.style,
+            style_parameters=style.parameters.get(self._job.provider, {}) if style else {},
+            size=generation.size,
+            seed=self._job.seed,
+            photo=await self._photo(upload.object_key) if upload else None,
+            photo_content_type=upload.content_type if upload else None,
+        )
+
+    async def _photo(self, key: str) -> bytes:
+        try:
+            return await patiently(lambda: self._kit.storage.get(key))
+        except ObjectNotFound:
+            raise JobFailure(ErrorCode.UPLOAD_GONE) from None
+
+    def _failure_of(self, error: ProviderError) -> JobFailure:
+        _log.warning(
+            "provider call failed",
+            job=str(self._job.id),
+            attempt=self._job.attempt,
+            provider=self._job.provider,
+            code=error.code.value,
+            detail=str(error)[:300],
+        )
+        settings = self._kit.settings
+        return failure_of(error, retry_count=self._job.retry_count, settings=settings)
+
+    async def _succeed(self, picture: Picture, attempt: int, finished: Finished | None) -> None:
+        job = self._job
+        finish = Finish(
+            image_key=image_key(job.id, attempt),
+            thumbnail_key=thumbnail_key(job.id, attempt),
+            thumbhash=picture.thumbhash,
+            content_type=picture.content_type,
+            width_px=picture.width_px,
+            height_px=picture.height_px,
+            size_bytes=len(picture.content),
+            digest=picture.digest,
+            seed=job.seed if finished is None or finished.seed is None else finished.seed,
+            model=finished.model if finished else job.model,
+            generation_time_ms=round((time.monotonic() - self._began_s) * 1000),
+        )
+
+        async def write(connection: Connection) -> JobRecord:
+            if finished:
+                await self._end_call(connection, "SUCCEEDED", finished)
+            else:
+                await end_call(connection, job.id, attempt, "SUCCEEDED")
+            await self._doom_previews(connection)
+            return await succeed(connection, job.id, job.attempt, finish)
+
+        await self._settle(write)
+
+    async def _fail(self, failure: JobFailure) -> None:
+        job = self._job
+
+        async def write(connection: Connection) -> JobRecord:
+            if self._call and self._call.began:
+                await self._end_call(connection, "FAILED", code=failure.code)
+            await self._doom_previews(connection)
+            if failure.retry_in_s is not None:
+                return await retry_later(
+                    connection, job.id, job.attempt, delay_s=failure.retry_in_s
+                )
+            return await fail(
+                connection,
+                job.id,
+                job.attempt,
+                error_code=failure.code,
+                block_stage=failure.block_stage,
+            )
+
+        await self._settle(write)
+        if failure.retry_in_s is not None:
+            self._ring_later(Ring(job.id, job.attempt), failure.retry_in_s)
+
+    async def _end_call(
+        self,
+        connection: Connection,
+        outcome: str,
+        finished: Finished | None = None,
+        code: ErrorCode | None = None,
+    ) -> None:
+        await end_call(
+            connection,
+            self._job.id,
+            self._job.attempt,
+            outcome,
+            error_code=code,
+            usage=finished.usage if finished else None,
+        )
+
+    async def _doom_previews(self, connection: Connection) -> None:
+        """All but the newest, which a client may be showing; retention takes that one."""
+        if self._call and (old := self._call.preview_keys[:-1]):
+            await doom(connection, old)
+
+    async def _settle(self, write: Callable[[Connection], Awaitable[JobRecord]]) -> None:
+        """Commit the outcome, then tell everybody. Raises LeaseLostError."""
+        self.settling = True
+        settled = await self._write(write)
+        await self._kit.publisher.publish([change_of(settled)])
+
+    async def _write(self, action: Callable[[Connection], Awaitable[T]]) -> T:
+        async def in_transaction() -> T:
+            async with self._kit.database.transaction() as connection:
+                return await action(connection)
+
+        return await persevere(in_transaction, while_=is_database_down, patience_s=PATIENCE_S)
+
+    async def _publish_truth(self) -> None:
+        """A commit whose answer was lost looks like a lost lease: say again what Postgres has."""
+        jobs = await self._write(
+            lambda connection: read_jobs_of_any_user(connection, [self._job.id])
+        )
+        await self._kit.publisher.publish(change_of(job) for job in jobs.values())

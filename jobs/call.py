@@ -1,0 +1,111 @@
+"""Calling a provider: ledger first, then updates until the picture."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from core.keys import preview_key
+from core.log import get_logger
+from core.pictures import CONTENT_TYPE
+from db.ledger import begin_call, record_external_id
+from providers.base import (
+    Accepted,
+    BadProviderAnswer,
+    Finished,
+    PaintRequest,
+    Progress,
+    ProviderTimeout,
+)
+from storage.base import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from db.records import CallRecord, JobRecord
+    from jobs.kit import Kit
+    from jobs.reporter import Report
+    from providers.base import Provider, Update
+
+GENERATING_PERCENT = 95
+"""Where the bar stands when the provider is done; storing takes the rest."""
+
+_log = get_logger(__name__)
+
+
+class ProviderCall:
+    """One call for one attempt. `began` is true once it may cost money."""
+
+    def __init__(self, kit: Kit, job: JobRecord, provider: Provider, report: Report) -> None:
+        self._kit = kit
+        self._job = job
+        self._provider = provider
+        self._report = report
+        self._preview_count = 0
+        self.began = False
+
+    async def run(self, request: PaintRequest, resumed: CallRecord | None) -> Finished:
+        """Make the call, or go on with `resumed`. Raises ProviderError, LeaseLostError."""
+        async with self._kit.database.transaction() as connection:
+            await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
+        self.began = True
+        if resumed and resumed.external_id:
+            updates = self._provider.resume(request, resumed.external_id)
+        else:
+            updates = self._provider.paint(request)
+        try:
+            async with asyncio.timeout(self._kit.settings.gen_timeout_s):
+                return await self._follow(updates)
+        except TimeoutError:
+            raise ProviderTimeout("no picture within the deadline") from None
+
+    async def _follow(self, updates: AsyncGenerator[Update, None]) -> Finished:
+        async with contextlib.aclosing(updates):
+            async for update in updates:
+                match update:
+                    case Accepted(external_id):
+                        await self._keep(external_id)
+                    case Progress():
+                        await self._show(update)
+                    case Finished():
+                        return update
+        raise BadProviderAnswer("the provider ended without a picture")
+
+    async def _keep(self, external_id: str) -> None:
+        async with self._kit.database.transaction() as connection:
+            await record_external_id(connection, self._job.id, self._job.attempt, external_id)
+
+    async def _show(self, update: Progress) -> None:
+        key = await self._store_preview(update.preview) if update.preview else None
+        self._report.progress(
+            int((update.fraction or 0) * GENERATING_PERCENT),
+            self._provider.capabilities.progress,
+            preview_key=key,
+        )
+
+    async def _store_preview(self, preview: bytes) -> str | None:
+        number = self._preview_count + 1
+        key = preview_key(self._job.id, self._job.attempt, number)
+        try:
+            await self._kit.storage.put(key, preview, CONTENT_TYPE)
+            # Clients may still be loading the one before; the one before that is history.
+            if number > 2:
+                old = preview_key(self._job.id, self._job.attempt, number - 2)
+                await self._kit.storage.delete([old])
+        except StorageError as error:
+            # A picture of an unfinished frame is not worth failing for.
+            _log.warning("preview not stored", error=str(error))
+            return None
+        self._preview_count = number
+        return key
+
+    @property
+    def preview_keys(self) -> list[str]:
+        """Previews that may still be stored, the newest last."""
+        last = self._preview_count
+        return [
+            preview_key(self._job.id, self._job.attempt, number)
+            for number in (last - 1, last)
+            if number > 0
+        ]

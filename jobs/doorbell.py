@@ -1,0 +1,188 @@
+"""arq as the doorbell: it tells a worker at once that a job waits. Postgres is the queue.
+
+What arq 0.28 does that would hurt, and what is done about it:
+- it looks for work every 500 ms → `BellWorker.main` sleeps until a PUBLISH wakes it;
+- it runs a job inside its own task, which dies with Redis, and keeps the id in the queue all the
+  while, so that running jobs hide waiting ones → its function only hands the job over and ends;
+- its pickles execute code from Redis → JSON;
+- kept results and in-progress keys block an id → no results, and an id rings only once
+  (`job:attempt`, and every claim raises the attempt);
+- it compares scores with the worker's clock → scores lie a day in the past, in order;
+- it takes 100 ids whatever it can run → it reads as many as there are free slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import msgspec
+from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
+from arq.jobs import serialize_job
+from arq.worker import Worker, func
+
+from core.log import get_logger
+from core.redis import REDIS_DOWN, connection_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from redis.asyncio import Redis
+
+    from core.settings import Settings
+    from jobs.channels import Channels
+
+FUNCTION = "start_job"
+RING_TTL_MS = 24 * 3600 * 1000
+SCORE_SHIFT_MS = 24 * 3600 * 1000
+POLL_S = 1.0
+"""How often a worker looks without being woken, in case a PUBLISH was lost."""
+
+_log = get_logger(__name__)
+
+
+def _deserialize(data: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(data)
+
+
+class Ring(msgspec.Struct, frozen=True):
+    """A job that waits, and how many attempts it has had."""
+
+    job_id: UUID
+    attempt: int
+
+
+class Doorbell:
+    """The side that rings."""
+
+    def __init__(self, redis: Redis, channels: Channels) -> None:
+        self._redis = redis
+        self._channels = channels
+
+    async def ring(self, rings: Iterable[Ring]) -> bool:
+        """Enqueue in arq's own layout and wake the workers, in one round trip.
+
+        False when Redis is away (nothing is raised): then a sweeper finds the jobs.
+        """
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for ring in rings:
+                    self._add(pipe, ring)
+                cast("Any", pipe).publish(self._channels.wake, b"")
+                await pipe.execute()
+        except REDIS_DOWN as error:
+            _log.debug("doorbell not rung", error=type(error).__name__)
+            return False
+        return True
+
+    def _add(self, pipe: Any, ring: Ring) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        arq_id = f"{ring.job_id}:{ring.attempt}"
+        arguments = (str(ring.job_id), ring.attempt)
+        payload = serialize_job(
+            FUNCTION, arguments, {}, None, now_ms, serializer=msgspec.json.encode
+        )
+        pipe.psetex(job_key_prefix + arq_id, RING_TTL_MS, payload)
+        pipe.zadd(self._channels.queue, {arq_id: now_ms - SCORE_SHIFT_MS})
+
+
+class BellWorker(Worker):
+    """arq's worker, woken instead of polling, reading only what can start now."""
+
+    def __init__(self, free_slots: Callable[[], int], wake: asyncio.Event, **options: Any) -> None:
+        super().__init__(**options)
+        self._free_slots = free_slots
+        self._wake = wake
+
+    async def main(self) -> None:
+        """Look for work when woken, or every POLL_S seconds."""
+        while True:
+            self._wake.clear()
+            await self._poll_iteration()
+            try:
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _poll_iteration(self) -> None:
+        starting = sum(not task.done() for task in self.tasks.values())
+        free = self._free_slots() - starting
+        self.allow_pick_jobs = free > 0
+        self.queue_read_limit = max(free, 1)
+        await super()._poll_iteration()
+
+
+async def answer_doorbell(
+    settings: Settings,
+    channels: Channels,
+    *,
+    start: Callable[[UUID, int], Awaitable[None]],
+    free_slots: Callable[[], int],
+    wake: asyncio.Event,
+) -> None:
+    """Call `start(job_id, attempt)` for each ring, until cancelled; comes back when Redis does."""
+
+    async def start_job(_context: dict[str, Any], job_id: str, attempt: int) -> None:
+        await start(UUID(job_id), attempt)
+
+    pause_s = 0.1
+    while True:
+        worker = _bell_worker(settings, channels, start_job, free_slots, wake)
+        began_s = time.monotonic()
+        try:
+            await worker.async_run()
+        except REDIS_DOWN as error:
+            if time.monotonic() - began_s > POLL_S * 2:
+                pause_s = 0.1
+                _log.warning("redis lost, the sweeper goes on", error=type(error).__name__)
+        finally:
+            await _close(worker)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, 2.0)
+
+
+def _bell_worker(
+    settings: Settings,
+    channels: Channels,
+    start_job: Callable[..., Awaitable[None]],
+    free_slots: Callable[[], int],
+    wake: asyncio.Event,
+) -> BellWorker:
+    pool = connection_pool(settings)
+    redis = ArqRedis(
+        pool,
+        job_serializer=msgspec.json.encode,
+        job_deserializer=_deserialize,
+        default_queue_name=channels.queue,
+    )
+    return BellWorker(
+        free_slots,
+        wake,
+        functions=[func(cast("Any", start_job), name=FUNCTION, keep_result=0, max_tries=1)],
+        redis_pool=redis,
+        queue_name=channels.queue,
+        handle_signals=False,
+        keep_result=0,
+        # Handing over takes milliseconds; slots are counted by the runner.
+        max_jobs=1000,
+        job_timeout=30,
+        retry_jobs=False,
+        job_serializer=msgspec.json.encode,
+        job_deserializer=_deserialize,
+        log_results=False,
+    )
+
+
+async def _close(worker: BellWorker) -> None:
+    for task in worker.tasks.values():
+        task.cancel()
+    if worker.main_task is not None:
+        worker.main_task.cancel()
+        await asyncio.gather(worker.main_task, *worker.tasks.values(), return_exceptions=True)
+    pool = cast("Any", worker.pool)
+    await pool.aclose()
+    await pool.connection_pool.disconnect()

@@ -1,0 +1,79 @@
+"""Telling everybody that a job has changed: newest change kept and published in one step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from core.log import get_logger
+from core.redis import REDIS_DOWN
+from jobs.changes import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
+
+    from redis.asyncio import Redis
+
+    from jobs.changes import JobChange
+    from jobs.channels import Channels
+
+SNAPSHOT_TTL_S = 3600
+
+# A change that is not newer than what is kept says nothing: it comes from a stale worker, or was
+# overtaken on its way.
+_PUBLISH = """
+local kept = redis.call('HGET', KEYS[1], 'version')
+if kept and tonumber(kept) >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'change', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', KEYS[1], ARGV[2])
+return 1
+"""
+
+_log = get_logger(__name__)
+
+
+class Publisher:
+    """Publishes changes. A change that Redis does not take is healed by its followers' reading."""
+
+    def __init__(self, redis: Redis, channels: Channels) -> None:
+        self._redis = redis
+        self._channels = channels
+        self._script = redis.register_script(_PUBLISH)
+
+    async def publish(self, changes: Iterable[JobChange]) -> bool:
+        """Publish changes in one round trip; False when Redis is away (nothing is raised)."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for change in changes:
+                    await self._script(
+                        keys=[self._channels.job(change.id)],
+                        args=[change.version, encode(change), SNAPSHOT_TTL_S],
+                        client=pipe,
+                    )
+                await pipe.execute()
+        except REDIS_DOWN as error:
+            _log.debug("changes not published", error=type(error).__name__)
+            return False
+        return True
+
+    async def cancel(self, job_ids: Sequence[UUID]) -> None:
+        """Ask the workers that run these jobs to stop; heartbeats tell them if Redis is away."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    cast("Any", pipe).publish(self._channels.control, f"cancel {job_id}")
+                await pipe.execute()
+        except REDIS_DOWN as error:
+            _log.debug("cancel not published", error=type(error).__name__)
+
+    async def newest(self, job_ids: Sequence[UUID]) -> list[JobChange]:
+        """The newest published changes of these jobs, where Redis still has them."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.hget(self._channels.job(job_id), "change")
+                found = cast("list[bytes | None]", await pipe.execute())
+        except REDIS_DOWN:
+            return []
+        return [decode(data) for data in found if data]

@@ -1,0 +1,203 @@
+"""The jobs that run in this process: slots, leases, stopping. Redis is not needed for any of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import anyio
+
+from core.log import get_logger
+from db.engine import is_database_down
+from db.lifecycle import LeaseLostError, claim, claim_overdue, heartbeat, release
+from jobs.attempt import Attempt
+from jobs.changes import change_of
+from jobs.doorbell import Ring
+from jobs.reporter import Outbox, Report
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from db.records import JobRecord
+    from jobs.kit import Kit
+
+MAX_BEAT_INTERVAL_S = 1.0
+"""Progress reaches Postgres at least this often, for readers who do not follow."""
+
+_log = get_logger(__name__)
+
+
+class _Held:
+    """A job whose lease is ours."""
+
+    def __init__(self, attempt: Attempt, report: Report) -> None:
+        self.attempt = attempt
+        self.report = report
+        self.scope = anyio.CancelScope()
+        self.released = False
+
+
+class Runner:
+    """Runs claimed jobs as tasks of `tasks`; sets `wake` whenever a slot becomes free."""
+
+    def __init__(
+        self, kit: Kit, outbox: Outbox, tasks: asyncio.TaskGroup, wake: asyncio.Event
+    ) -> None:
+        self._kit = kit
+        self._outbox = outbox
+        self._tasks = tasks
+        self._wake = wake
+        self._held: dict[UUID, _Held] = {}
+        self._retries: set[asyncio.Task[None]] = set()
+        self._claiming = 0
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def free_slots(self) -> int:
+        """How many more jobs may start now."""
+        if self._draining:
+            return 0
+        return self._kit.settings.concurrency - len(self._held) - self._claiming
+
+    async def start(self, job_id: UUID, attempt: int) -> None:
+        """Claim a job that had `attempt` attempts and run it; nothing if it is taken."""
+        if self.free_slots() <= 0:
+            return
+        self._claiming += 1
+        try:
+            async with self._kit.database.transaction() as connection:
+                job = await claim(
+                    connection,
+                    job_id,
+                    attempt,
+                    worker=self._kit.worker,
+                    lease_s=self._kit.settings.lease_s,
+                )
+        except Exception as error:
+            if not is_database_down(error):
+                raise
+            _log.warning("could not claim, the sweeper will", job=str(job_id))
+            return
+        finally:
+            self._claiming -= 1
+        if job is None:
+            self._wake.set()
+        else:
+            self._run(job)
+
+    async def start_overdue(self, *, overdue_s: float) -> int:
+        """Claim and run jobs that should have started `overdue_s` ago; returns how many."""
+        limit = self.free_slots()
+        if limit <= 0:
+            return 0
+        self._claiming += limit
+        try:
+            async with self._kit.database.transaction() as connection:
+                jobs = await claim_overdue(
+                    connection,
+                    overdue_s=overdue_s,
+                    limit=limit,
+                    worker=self._kit.worker,
+                    lease_s=self._kit.settings.lease_s,
+                )
+        finally:
+            self._claiming -= limit
+        for job in jobs:
+            self._run(job)
+        return len(jobs)
+
+    def stop(self, job_id: UUID) -> None:
+        """Stop a job that was cancelled; nothing if it does not run here."""
+        if held := self._held.get(job_id):
+            self._cut(held)
+
+    async def beat_forever(self) -> None:
+        """Keep the leases and write progress, until cancelled."""
+        interval_s = min(self._kit.settings.lease_s / 3, MAX_BEAT_INTERVAL_S)
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self._beat()
+            except Exception as error:
+                if not is_database_down(error):
+                    raise
+                _log.warning("no heartbeat, postgres is away", jobs=len(self._held))
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take nothing new, let jobs finish, then give back the leases of those that do not."""
+        self._draining = True
+        for retry in self._retries:
+            retry.cancel()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("drain time is over, giving jobs back", jobs=len(self._held))
+            for held in self._held.values():
+                held.released = True
+                held.scope.cancel()
+            await self._idle.wait()
+
+    async def _beat(self) -> None:
+        held = list(self._held.values())
+        if not held:
+            return
+        beats = [one.report.beat() for one in held]
+        async with self._kit.database.transaction() as connection:
+            kept = await heartbeat(connection, beats, lease_s=self._kit.settings.lease_s)
+        for one in held:
+            if one.report.job.id not in kept and self._held.get(one.report.job.id) is one:
+                self._cut(one)
+
+    def _cut(self, held: _Held) -> None:
+        # While the outcome is being written, the write itself finds out who won.
+        if not held.attempt.settling:
+            held.scope.cancel()
+
+    def _run(self, job: JobRecord) -> None:
+        report = Report(job, self._outbox)
+        held = _Held(Attempt(self._kit, job, report, self._ring_later), report)
+        self._held[job.id] = held
+        self._idle.clear()
+        self._tasks.create_task(self._supervise(job, held))
+
+    async def _supervise(self, job: JobRecord, held: _Held) -> None:
+        try:
+            with held.scope:
+                await held.attempt.run()
+            if held.scope.cancelled_caught:
+                await self._after_cut(job, held)
+        except Exception:
+            _log.exception("attempt ended without an outcome", job=str(job.id))
+        finally:
+            self._outbox.forget(job.id)
+            del self._held[job.id]
+            if not self._held:
+                self._idle.set()
+            self._wake.set()
+
+    async def _after_cut(self, job: JobRecord, held: _Held) -> None:
+        await held.attempt.abandon()
+        if not held.released:
+            _log.info("job stopped", job=str(job.id))
+            return
+        try:
+            async with self._kit.database.transaction() as connection:
+                released = await release(connection, job.id, job.attempt)
+        except LeaseLostError:
+            return
+        await self._kit.publisher.publish([change_of(released)])
+        await self._kit.doorbell.ring([Ring(job.id, job.attempt)])
+
+    def _ring_later(self, ring: Ring, delay_s: float) -> None:
+        """Ring when a retry is due. If this process dies first, a sweeper finds the job."""
+        if not self._draining:
+            task = self._tasks.create_task(self._ring_after(ring, delay_s))
+            self._retries.add(task)
+            task.add_done_callback(self._retries.discard)
+
+    async def _ring_after(self, ring: Ring, delay_s: float) -> None:
+        # A little late rather than early: the database's clock has the last word.
+        await asyncio.sleep(delay_s + 0.01)
+        await self._kit.doorbell.ring([ring])

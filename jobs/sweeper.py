@@ -1,0 +1,112 @@
+"""Healing and tidying, in every worker: rows are locked with SKIP LOCKED, so they never collide.
+
+Heals lost doorbells, a wiped Redis and dead leases; tidies what retention says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from core.log import get_logger
+from db.admission import forget_old
+from db.doomed import doom_old_previews, forget_doomed, take_doomed
+from db.engine import is_database_down
+from db.generations import delete_expired_generations
+from db.lifecycle import reap
+from db.uploads import delete_unused_uploads
+from jobs.changes import change_of
+from jobs.doorbell import Ring
+from storage.base import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from db.records import JobRecord
+    from jobs.kit import Kit
+    from jobs.runner import Runner
+
+OVERDUE_S = 1.0
+"""A pending job that did not start by then lost its doorbell, or all workers were busy."""
+TIDY_INTERVAL_S = 30.0
+
+_log = get_logger(__name__)
+
+
+class Sweeper:
+    """One worker's sweeps. `bell_works` says whether Redis answers."""
+
+    def __init__(self, kit: Kit, runner: Runner, bell_works: Callable[[], bool]) -> None:
+        self._kit = kit
+        self._runner = runner
+        self._bell_works = bell_works
+        self._reap_after_s = 0.0
+        self._tidy_after_s = time.monotonic() + TIDY_INTERVAL_S
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:
+                if not is_database_down(error):
+                    _log.exception("sweep failed")
+                # Leases ran on while nobody could extend them: their holders come first.
+                self._reap_after_s = time.monotonic() + self._kit.settings.lease_s
+            await asyncio.sleep(self._kit.settings.sweep_interval_s)
+
+    async def sweep(self) -> None:
+        """One sweep."""
+        overdue_s = OVERDUE_S if self._bell_works() else 0.0
+        if started := await self._runner.start_overdue(overdue_s=overdue_s):
+            _log.info("started jobs that no doorbell announced", jobs=started)
+        if time.monotonic() >= self._reap_after_s:
+            await self._reap()
+        if time.monotonic() >= self._tidy_after_s:
+            self._tidy_after_s = time.monotonic() + TIDY_INTERVAL_S
+            await self.tidy()
+
+    async def _reap(self) -> None:
+        async with self._kit.database.transaction() as connection:
+            jobs = await reap(connection, max_crashes=self._kit.settings.max_crashes)
+        await announce_taken_back(self._kit, jobs)
+
+    async def tidy(self) -> None:
+        """Retention: rows and pictures that are old enough go."""
+        settings = self._kit.settings
+        async with self._kit.database.transaction() as connection:
+            await doom_old_previews(connection, age_s=settings.preview_ttl_s)
+            await delete_unused_uploads(connection, age_s=settings.upload_ttl_s)
+            if settings.result_ttl_s:
+                await delete_expired_generations(connection, age_s=settings.result_ttl_s)
+            await forget_old(
+                connection,
+                hits_age_s=settings.rate_limit_window_s,
+                keys_age_s=settings.idempotency_ttl_s,
+            )
+        await self._delete_doomed()
+
+    async def _delete_doomed(self) -> None:
+        """Delete pictures whose rows are gone; those that cannot be deleted stay doomed."""
+        async with self._kit.database.transaction() as connection:
+            keys = await take_doomed(connection)
+            if not keys:
+                return
+            try:
+                await self._kit.storage.delete(keys)
+            except StorageError as error:
+                _log.warning("pictures not deleted yet", count=len(keys), error=str(error))
+                return
+            await forget_doomed(connection, keys)
+
+
+async def announce_taken_back(kit: Kit, jobs: list[JobRecord]) -> None:
+    """Tell followers and workers about jobs that were taken back from a dead worker."""
+    if not jobs:
+        return
+    _log.warning("took back jobs of a dead worker", jobs=len(jobs))
+    await kit.publisher.publish(change_of(job) for job in jobs)
+    waiting = [Ring(job.id, job.attempt) for job in jobs if not job.state.is_terminal]
+    if waiting:
+        await kit.doorbell.ring(waiting)

@@ -1,0 +1,44 @@
+"""The providers that this service knows: one line each."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from core.styles import load_styles
+
+from providers.local import LocalProvider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from core.settings import Settings
+    from providers.base import Provider
+
+_MAKERS: dict[str, Callable[[Settings], Provider | None]] = {
+    "local": lambda settings: LocalProvider(
+        processes=settings.local_processes, styles=load_styles(settings.styles_file)
+    ),
+}
+"""How each provider is made from settings; None when its settings are missing."""
+
+
+class UnknownProviderError(Exception):
+    """GEN_PROVIDER names a provider that is unknown or not set up."""
+
+
+@contextlib.asynccontextmanager
+async def open_providers(settings: Settings) -> AsyncGenerator[Mapping[str, Provider], None]:
+    """Open all providers that are set up, by name. Raises UnknownProviderError."""
+    made = {name: make(settings) for name, make in _MAKERS.items()}
+    providers = {name: provider for name, provider in made.items() if provider}
+    if settings.gen_provider not in providers:
+        known = ", ".join(sorted(providers))
+        raise UnknownProviderError(
+            f"GEN_PROVIDER={settings.gen_provider} is not set up here. Set up are: {known}"
+        )
+    try:
+        yield providers
+    finally:
+        for provider in providers.values():
+            await provider.aclose()
