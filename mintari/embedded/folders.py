@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from mintari.embedded.errors import FolderUnusable
 from mintari.embedded.identity import can_reach
@@ -20,33 +23,59 @@ SOCKET_PATH_MAX_BYTES = 103
 SYSTEM_HOME = Path("/var/lib/mintari")
 
 
-def default_home(run_as: RunAs | None) -> Path:
-    """`$XDG_DATA_HOME/mintari`, else `~/.local/share/mintari`.
+def default_home(shared: Path, run_as: RunAs | None) -> Path:
+    """`shared`/mintari, where `shared` is the user's folder for applications' data.
 
     As root it must be reachable for the servers' user, which /root usually is not; then
     /var/lib/mintari.
     """
-    base = os.environ.get("XDG_DATA_HOME", "")
-    # The XDG specification says that relative paths are to be ignored.
-    shared = Path(base) if Path(base).is_absolute() else Path("~/.local/share").expanduser()
     home = shared / "mintari"
     return home if can_reach(home / "postgres", run_as) else SYSTEM_HOME
 
 
 def make_folder(folder: Path, *, owner: RunAs | None = None, mode: int = 0o700) -> Path:
-    """Create a folder with its parents; mode and owner are set on the folder itself only.
+    """Create a folder with its parents; a new one gets mode and owner, an old one is only checked.
 
     Raises FolderUnusable with the reason and what to do.
     """
+    uid = os.geteuid() if owner is None else owner.uid
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        status = folder.stat()
-        if status.st_mode & 0o777 != mode:
-            folder.chmod(mode)
-        if owner is not None and status.st_uid != owner.uid:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=mode)
+            folder.chmod(mode)  # whatever the umask took away
+        status = folder.lstat()
+        # A start that was killed after mkdir left it empty, and root's.
+        if owner is not None and _is_ours_and_empty(folder, status):
             os.chown(folder, owner.uid, owner.gid)
+            status = folder.lstat()
     except OSError as error:
         raise FolderUnusable(_advice(folder, error)) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid:
+        raise FolderUnusable(
+            f"{folder} is not a folder of {'this user' if owner is None else owner.name}:"
+            " move it away or change its owner, or set MINTARI_HOME to another folder."
+        )
+    return folder
+
+
+def _is_ours_and_empty(folder: Path, status: os.stat_result) -> bool:
+    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    return ours and not any(folder.iterdir())
+
+
+def make_server_folder(folder: Path, run_as: RunAs | None) -> Path:
+    """Create the folder of one server's files; its user may pass through but not list it.
+
+    Raises FolderUnusable, also when that user cannot get there.
+    """
+    make_folder(folder, mode=0o700 if run_as is None else 0o711)
+    if run_as is not None and not can_reach(folder / "data", run_as):
+        raise FolderUnusable(
+            f"The folder {folder} cannot be reached by the user {run_as.name}, who runs the"
+            f" servers in place of root: set MINTARI_HOME to a folder like {SYSTEM_HOME},"
+            " or run Mintari as a normal user."
+        )
     return folder
 
 
@@ -68,32 +97,29 @@ def check_writable(folder: Path) -> None:
 
 
 def socket_folder(preferred: Path, name: str, *, owner: RunAs | None) -> Path:
-    """A private folder in which a socket called `name` has a path that is short enough.
+    """A private folder in which a socket called `name` has a short path of plain characters.
 
-    That is `preferred`, or when its path is too long a folder below the user's runtime folder or
-    the system's temporary folder, always the same one for the same `preferred`.
+    That is `preferred`, or when its path does not do, a folder below the system's temporary one,
+    always the same for the same `preferred`.
     """
     for folder in (preferred, *_short_folders(preferred, owner)):
-        if len(os.fsencode(folder / name)) <= SOCKET_PATH_MAX_BYTES and can_reach(folder, owner):
-            return _own_folder(folder, owner)
+        if _fits(folder / name) and can_reach(folder, owner):
+            return make_folder(folder, owner=owner)
     raise FolderUnusable(
-        f"The path {preferred / name} is too long for a socket (over {SOCKET_PATH_MAX_BYTES} bytes)"
+        f"The path {preferred / name} cannot name a socket (over {SOCKET_PATH_MAX_BYTES} bytes,"
+        " or with other characters than letters, digits and -._~)"
         " and no shorter folder can be used: set MINTARI_HOME or TMPDIR to a shorter path."
     )
+
+
+def _fits(path: Path) -> bool:
+    # A comma separates folders in PostgreSQL's setting, and arq does not undo a URL's escapes.
+    return len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES and quote(str(path)) == str(path)
 
 
 def _short_folders(preferred: Path, owner: RunAs | None) -> list[Path]:
     uid = os.geteuid() if owner is None else owner.uid
     digest = hashlib.sha256(os.fsencode(preferred.absolute())).hexdigest()[:12]
-    name = f"mintari-{uid}-{digest}"
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    bases = [Path(runtime)] if Path(runtime).is_absolute() and owner is None else []
-    return [base / name for base in (*bases, Path(tempfile.gettempdir()), Path("/tmp"))]  # noqa: S108 - ownership is checked in _own_folder
-
-
-def _own_folder(folder: Path, owner: RunAs | None) -> Path:
-    # In a shared temporary folder somebody else may have made this one first, or a link.
-    expected = {os.geteuid()} if owner is None else {os.geteuid(), owner.uid}
-    if folder.is_symlink() or (folder.exists() and folder.stat().st_uid not in expected):
-        raise FolderUnusable(f"The folder {folder} belongs to somebody else: remove it.")
-    return make_folder(folder, owner=owner)
+    # Shared folders: make_folder refuses one that somebody else has made, and links.
+    shared = (Path(tempfile.gettempdir()), Path("/tmp"))  # noqa: S108
+    return [base / f"mintari-{uid}-{digest}" for base in shared]

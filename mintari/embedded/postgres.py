@@ -15,7 +15,7 @@ from urllib.parse import quote
 from mintari.embedded.binaries import postgres_bin
 from mintari.embedded.children import guarded
 from mintari.embedded.errors import FolderUnusable, ServerFailed
-from mintari.embedded.folders import make_folder, socket_folder
+from mintari.embedded.folders import make_folder, make_server_folder, socket_folder
 from mintari.embedded.identity import unprivileged_user
 from mintari.embedded.leftovers import stop_leftovers
 from mintari.embedded.server import RunningServer
@@ -51,6 +51,7 @@ class PostgresServer:
     """
 
     name = "postgres"
+    program = "postgres"
     # Fast shutdown: open transactions are rolled back, data are written out.
     stop_signal = signal.SIGINT
     # Immediate shutdown: like a crash, and unlike SIGKILL it leaves no orphan behind.
@@ -60,7 +61,7 @@ class PostgresServer:
         self.run_as = unprivileged_user()
         self._bin = postgres_bin(self.run_as)
         self._settings = dict(settings or {})
-        self._folder = make_folder(folder.absolute(), mode=0o700 if self.run_as is None else 0o711)
+        self._folder = make_server_folder(folder.absolute(), self.run_as)
         self._data = self._folder / "data"
         self._run = socket_folder(self._folder / "run", f".s.PGSQL.{_PORT}.lock", owner=self.run_as)
         self.log_path = self._folder / "log"
@@ -73,7 +74,7 @@ class PostgresServer:
 
     def prepare(self) -> None:
         """Make the database if there is none; stop a server that a killed run left behind."""
-        if stop_leftovers(self.name, self._data, [signal.SIGINT, signal.SIGQUIT]):
+        if stop_leftovers(self.program, self._data, [signal.SIGINT, signal.SIGQUIT]):
             (self._data / "postmaster.pid").unlink(missing_ok=True)
         for unfinished in self._folder.glob("data.new-*"):
             shutil.rmtree(unfinished, ignore_errors=True)

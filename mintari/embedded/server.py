@@ -25,6 +25,8 @@ class Server(Protocol):
     """An embedded server's files, command line and address; starts nothing itself."""
 
     name: str
+    program: str
+    """What its processes are called."""
     url: str
     run_as: RunAs | None
     log_path: Path

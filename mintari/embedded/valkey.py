@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mintari.embedded.binaries import valkey_server
-from mintari.embedded.folders import make_folder, socket_folder
+from mintari.embedded.folders import make_folder, make_server_folder, socket_folder
 from mintari.embedded.identity import unprivileged_user
 from mintari.embedded.leftovers import stop_leftovers
 from mintari.embedded.server import RunningServer
@@ -30,15 +30,16 @@ class ValkeyServer:
     a clean stop, and a crash up to the last minute; nothing in them is needed.
     """
 
-    name = "valkey-server"
+    name = "valkey"
+    program = "valkey-server"
     stop_signal = signal.SIGTERM
     kill_signal = signal.SIGKILL
 
     def __init__(self, folder: Path, *, save: bool = True) -> None:
         self.run_as = unprivileged_user()
-        self._program = valkey_server(self.run_as)
+        self._binary = valkey_server(self.run_as)
         self._save = save
-        self._folder = make_folder(folder.absolute(), mode=0o700 if self.run_as is None else 0o711)
+        self._folder = make_server_folder(folder.absolute(), self.run_as)
         self._data = self._folder / "data"
         self._socket = socket_folder(self._folder / "run", _SOCKET, owner=self.run_as) / _SOCKET
         self.log_path = self._folder / "log"
@@ -48,7 +49,7 @@ class ValkeyServer:
     def prepare(self) -> None:
         """Make the data folder; stop a server that a killed run left behind."""
         make_folder(self._data, owner=self.run_as)
-        stop_leftovers(self.name, self._data, [signal.SIGTERM, signal.SIGKILL])
+        stop_leftovers(self.program, self._data, [signal.SIGTERM, signal.SIGKILL])
         dump = self._data / "dump.rdb"
         if dump.exists() and not self._is_sound(dump):
             # Valkey would refuse to start; what is in it is a cache.
@@ -58,7 +59,7 @@ class ValkeyServer:
         # The server checks a dump, and does nothing else, when it is called by this name.
         done = subprocess.run(  # noqa: S603 - our own binary, no shell
             ["valkey-check-rdb", dump],  # noqa: S607 - `executable` says which
-            executable=self._program,
+            executable=self._binary,
             env=self.environment(),
             capture_output=True,
             check=False,
@@ -76,7 +77,7 @@ class ValkeyServer:
             "appendonly": "no",
             "loglevel": "notice",
         }
-        return [str(self._program), *(w for k, v in settings.items() for w in (f"--{k}", v))]
+        return [str(self._binary), *(w for k, v in settings.items() for w in (f"--{k}", v))]
 
     def environment(self) -> Mapping[str, str]:
         """Nothing of ours."""

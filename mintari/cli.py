@@ -1,0 +1,142 @@
+"""The command `mintari`. Each command imports its part itself, so that all start fast."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mintari.duration import Duration
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+
+class _Clear(click.Group):
+    """Says what people can act on in a line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from pydantic import ValidationError
+
+        from mintari.embedded.errors import EmbeddedError
+        from mintari.explain import explain
+        from mintari.parts import PartFailed
+
+        try:
+            return super().invoke(ctx)
+        except (EmbeddedError, PartFailed) as error:
+            raise click.ClickException(str(error)) from error
+        except ValidationError as error:
+            raise click.ClickException("\n       ".join(explain(error))) from error
+
+
+@click.group(cls=_Clear, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(importlib.metadata.version("mintari"), message="mintari %(version)s")
+def cli() -> None:
+    """Mintari turns a photo or a sentence into painted frames."""
+
+
+@cli.command()
+def up() -> None:
+    """Run everything here: PostgreSQL, Valkey, the API, a worker."""
+    from mintari.up import up as run_everything
+
+    try:
+        run_everything()
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise click.ClickException(f"{error.strerror or error}{where}") from error
+
+
+@cli.command()
+def api() -> None:
+    """Run the API."""
+    from mintari.api import serve
+
+    serve(_settings())
+
+
+@cli.command()
+def worker() -> None:
+    """Run one worker."""
+    from mintari.worker import serve
+
+    serve(_settings())
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to this version; needs DATABASE_URL only."""
+    from db.migrate import upgrade
+    from mintari.home import HomeSettings
+
+    database_url = HomeSettings().database_url
+    if not database_url:
+        raise click.ClickException("DATABASE_URL is not set: it says which database to migrate.")
+    try:
+        upgrade(database_url)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"The database cannot be reached: {error}") from error
+    except Exception as error:
+        # The driver's own refusals (wrong password, no such database); else it is our bug.
+        if not type(error).__module__.startswith("asyncpg"):
+            raise
+        raise click.ClickException(f"The database refuses: {error}") from error
+
+
+@cli.command()
+def schema() -> None:
+    """Print the GraphQL schema (SDL)."""
+    from schema import sdl
+
+    click.echo(sdl().rstrip("\n"))
+
+
+@cli.command()
+@click.option("--user", default="dev", show_default=True, help="The user that the token is for.")
+@click.option("--ttl", type=Duration(), default="7d", show_default=True, help="How long it holds.")
+def token(user: str, ttl: int) -> None:
+    """Print a bearer token for development."""
+    from core.auth import issue_token
+    from mintari.embedded.identity import unprivileged_user
+    from mintari.home import HomeSettings
+
+    given = HomeSettings()
+    secret = given.auth_secret.get_secret_value() or given.home(
+        unprivileged_user()
+    ).existing_secret("auth")
+    if not secret:
+        raise click.ClickException(
+            "There is no AUTH_SECRET, and none of `mintari up` that can be read here:"
+            " set AUTH_SECRET, or run `mintari up` once."
+        )
+    click.echo(
+        issue_token(
+            secret,
+            user_id=user,
+            ttl_s=ttl,
+            issuer=given.auth_issuer,
+            audience=given.auth_audience,
+        )
+    )
+
+
+@cli.command()
+def doctor() -> None:
+    """Check every setting and connection, and say what to do."""
+    from mintari.doctor import examine
+
+    sys.exit(0 if examine(click.echo) else 1)
+
+
+def _settings() -> Settings:
+    from core.settings import load_settings
+
+    return load_settings()
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="mintari")

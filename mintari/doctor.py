@@ -1,0 +1,219 @@
+"""`mintari doctor`: tries every setting and connection, and says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr, ValidationError
+
+from core.settings import Settings
+from mintari.embedded.errors import EmbeddedError
+from mintari.embedded.identity import unprivileged_user
+from mintari.explain import explain
+from mintari.health import is_healthy
+from mintari.home import HomeSettings
+from mintari.ports import claimable_port
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_DEADLINE_S = 15.0
+_LEAST_DISTINCT_CHARACTERS = 8
+
+
+class Show(Protocol):
+    """Shows one line."""
+
+    def __call__(self, line: str, /) -> None:
+        """Show it."""
+        ...
+
+
+class Unwell(Exception):
+    """A check that failed; the message says what is wrong and what to do."""
+
+
+def examine(show: Show) -> bool:
+    """Run every check and show a line for each; True when all is well."""
+    results = [_report(show, "python", _python)]
+    try:
+        settings = _settings(show)
+    except ValidationError as error:
+        for line in explain(error):
+            show(_line("FAIL", "settings", line))
+        return False
+    show(_line("ok", "settings", "every variable can be read"))
+    results += [
+        _report(show, name, lambda check=check: asyncio.run(_in_time(check(settings))), settings)
+        for name, check in CHECKS
+    ]
+    return all(results)
+
+
+def _settings(show: Show) -> Settings:
+    """The environment's settings; what it lacks is taken from the `up` that runs here."""
+    given = HomeSettings()
+    home = given.home(unprivileged_user())
+    running = home.running()
+    values: dict[str, str] = {}
+    if running is not None:
+        show(f"Looking at the `mintari up` that runs here (process {running.pid}).")
+        found = {
+            "database_url": (given.database_url, running.database_url),
+            "redis_url": (given.redis_url, running.redis_url),
+            "storage_url": (given.storage_url, running.storage_url),
+            "auth_secret": (
+                given.auth_secret.get_secret_value(),
+                home.existing_secret("auth"),
+            ),
+        }
+        values = {name: used for name, (own, used) in found.items() if not own}
+    return Settings(**cast("dict[str, Any]", values))
+
+
+def _report(
+    show: Show, name: str, check: Callable[[], str], settings: Settings | None = None
+) -> bool:
+    try:
+        show(_line("ok", name, check()))
+    except Exception as error:
+        # Whatever it was: the other checks still tell something.
+        text = str(error) if isinstance(error, Unwell) else f"{type(error).__name__}: {error}"
+        show(_line("FAIL", name, _scrubbed(text, settings)))
+        return False
+    return True
+
+
+def _line(verdict: str, name: str, text: str) -> str:
+    return f"{verdict.ljust(4)}  {name.ljust(10)}  {text}"
+
+
+def _scrubbed(text: str, settings: Settings | None) -> str:
+    """The text without any secret of the settings: an error may quote the URL that it got."""
+    if settings is None:
+        return text
+    for secret in _secrets(settings):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets(settings: Settings) -> set[str]:
+    values = [getattr(settings, name) for name in Settings.model_fields]
+    found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    for value in values:
+        if isinstance(value, str) and "://" in value:
+            password = urlsplit(value).password or ""
+            found |= {password, unquote(password)}
+    return found - {""}
+
+
+async def _in_time(check: Awaitable[str]) -> str:
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            return await check
+    except TimeoutError:
+        raise Unwell(f"no answer within {_DEADLINE_S:g} s") from None
+
+
+def _python() -> str:
+    return f"{platform.python_implementation()} {platform.python_version()}"
+
+
+async def _database(settings: Settings) -> str:
+    from db.engine import open_database
+
+    try:
+        async with open_database(settings) as database, database.read() as connection:
+            version = (await connection.exec_driver_sql("SHOW server_version")).scalar_one()
+    except Exception as error:
+        raise Unwell(
+            f"{type(error).__name__}: {error}. Is PostgreSQL up at {_place(settings.database_url)},"
+            " and are user, password and database in DATABASE_URL right?"
+        ) from error
+    return f"PostgreSQL {version} at {_place(settings.database_url)}"
+
+
+async def _migrations(settings: Settings) -> str:
+    from db.migrate import current_revision, head_revision
+
+    current, head = await current_revision(settings.database_url), head_revision()
+    if current != head:
+        raise Unwell(
+            f"the database is at {current or 'nothing'}, not {head}: run `mintari migrate`"
+        )
+    return f"at the newest revision, {head}"
+
+
+async def _redis(settings: Settings) -> str:
+    from core.redis import REDIS_DOWN, open_redis
+
+    try:
+        async with open_redis(settings) as redis:
+            info = await redis.info("server")  # pyright: ignore[reportUnknownMemberType]  # **kwargs
+    except (*REDIS_DOWN, ValueError) as error:
+        raise Unwell(
+            f"{type(error).__name__}: {error}. Is Redis or Valkey up at"
+            f" {_place(settings.redis_url)}, and is the password in REDIS_URL right?"
+        ) from error
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    version = info.get("valkey_version") or info.get("redis_version")
+    return f"{name} {version} at {_place(settings.redis_url)}"
+
+
+async def _storage(settings: Settings) -> str:
+    from storage.registry import open_storage
+
+    async with open_storage(settings) as storage:
+        return await storage.check()
+
+
+async def _provider(settings: Settings) -> str:
+    from providers.registry import open_providers
+
+    async with open_providers(settings) as providers:
+        lines = [f"{name}: {await provider.check()}" for name, provider in providers.items()]
+    return "; ".join(lines)
+
+
+async def _auth(settings: Settings) -> str:
+    secret = settings.auth_secret.get_secret_value()
+    if not secret:
+        raise Unwell("AUTH_SECRET is not set: tokens cannot be checked. Try: openssl rand -hex 32")
+    if len(set(secret)) < _LEAST_DISTINCT_CHARACTERS:
+        raise Unwell("AUTH_SECRET is too regular to be a secret. Try: openssl rand -hex 32")
+    return f"AUTH_SECRET has {len(secret)} characters"
+
+
+async def _port(settings: Settings) -> str:
+    host, port = settings.api_host, settings.api_port
+    if await is_healthy(host, port):
+        return f"a running API answers on {host}:{port}"
+    try:
+        claimable_port(host, port)
+    except EmbeddedError as error:
+        raise Unwell(str(error)) from error
+    return f"{host}:{port} is free"
+
+
+def _place(url: str) -> str:
+    """Where a URL leads, without user and password."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix" or not parts.hostname:
+        return parts.path if parts.scheme == "unix" else f"the socket of {parts.query or url}"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.hostname}{port}{parts.path}"
+
+
+CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
+    ("database", _database),
+    ("migrations", _migrations),
+    ("redis", _redis),
+    ("storage", _storage),
+    ("provider", _provider),
+    ("auth", _auth),
+    ("port", _port),
+)
+"""Every check by name. A check returns what is well, and raises Unwell (or anything)."""

@@ -1,0 +1,26 @@
+"""Writes to the terminal, line by line; a terminal that has gone away stops nothing."""
+
+from __future__ import annotations
+
+import click
+
+_WIDTH = 8
+_COLORS = {"postgres": "blue", "valkey": "red", "api": "green", "worker": "magenta"}
+
+
+def say(part: str, text: str) -> None:
+    """Show one line of a part, with the part's name in front."""
+    _write(f"{click.style(part.ljust(_WIDTH), fg=_COLORS.get(part))} | {text}")
+
+
+def show(text: str) -> None:
+    """Show text as it is."""
+    _write(text)
+
+
+def _write(text: str) -> None:
+    try:
+        click.echo(text)
+    except OSError:
+        # A closed pipe, a terminal that hung up: the parts must still be stopped in order.
+        return
