@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import click
 
 _WIDTH = 8
@@ -22,5 +25,6 @@ def _write(text: str) -> None:
     try:
         click.echo(text)
     except OSError:
-        # A closed pipe, a terminal that hung up: the parts must still be stopped in order.
-        return
+        # A closed pipe, a terminal that hung up: the parts must still be stopped in order, and
+        # Python must not fail on what is left in its buffer when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
