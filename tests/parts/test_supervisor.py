@@ -223,9 +223,9 @@ def test_a_reader_that_goes_away_does_not_keep_the_parts_from_stopping() -> None
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    pid = int(process.stdout.readline().split()[-1])
-    while process.stdout.readline() != "all run\n":
-        pass
+    # In either order: the part's first two lines, and that all run.
+    lines = [process.stdout.readline() for _ in range(3)]
+    pid = next(int(line.split()[-1]) for line in lines if " pid " in line)
     process.stdout.close()
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
