@@ -65,7 +65,9 @@ def _user_id(sub: object) -> str:
     return sub
 
 
-def issue_token(secret: str, *, user_id: str, ttl_s: int, issuer: str = "", audience: str = "") -> str:
+def issue_token(
+    secret: str, *, user_id: str, ttl_s: int, issuer: str = "", audience: str = ""
+) -> str:
     """Make a token for development and tests, valid for `ttl_s` seconds."""
     now_s = int(time.time())
     claims: dict[str, object] = {"sub": user_id, "iat": now_s, "exp": now_s + ttl_s}

@@ -1,19 +1,19 @@
 """Errors that belong to the product, as exceptions that the schema turns into data or statuses.
 
-    MintariError
-    ├── OperationError           data: one member of a mutation's union
-    │   ├── InvalidInput         a field is out of range; says which, what is allowed
-    │   ├── PromptRejected       the prompt's content is not allowed
-    │   ├── UploadNotFound       no such upload of this viewer's
-    │   ├── UploadRejected       the file is no picture that we take
-    │   ├── JobNotFound          no such job of this viewer's
-    │   ├── GenerationNotFound   no such generation of this viewer's
-    │   ├── NotRegenerable       the job cannot be regenerated (its upload is gone, ...)
-    │   └── IdempotencyConflict  the key was used with other arguments
-    └── RequestError             a GraphQL error with an HTTP status: any operation can meet it
-        ├── Unauthenticated      401
-        ├── RateLimited          429, with Retry-After
-        └── Overloaded           503, with Retry-After
+MintariError
+├── OperationError           data: one member of a mutation's union
+│   ├── InvalidInput         a field is out of range; says which, what is allowed
+│   ├── PromptRejected       the prompt's content is not allowed
+│   ├── UploadNotFound       no such upload of this viewer's
+│   ├── UploadRejected       the file is no picture that we take
+│   ├── JobNotFound          no such job of this viewer's
+│   ├── GenerationNotFound   no such generation of this viewer's
+│   ├── NotRegenerable       the job cannot be regenerated (its upload is gone, ...)
+│   └── IdempotencyConflict  the key was used with other arguments
+└── RequestError             a GraphQL error with an HTTP status: any operation can meet it
+    ├── Unauthenticated      401
+    ├── RateLimited          429, with Retry-After
+    └── Overloaded           503, with Retry-After
 """
 
 from __future__ import annotations

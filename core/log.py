@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85)}
 
 
-def _one_line(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _one_line(
+    _logger: object, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
     """Escape control characters: nothing from outside may start a line of its own."""
     return {
         key: value.translate(_ESCAPES) if isinstance(value, str) and key != "exception" else value
@@ -49,11 +51,13 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     root.setLevel(level)
     # httpx logs every URL, arq every argument, alembic every step.
     for noisy in ("httpx", "httpcore", "arq", "alembic", "multipart"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+        logging.getLogger(noisy).setLevel(
+            max(logging.WARNING, logging.getLevelNamesMapping()[level])
+        )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
 

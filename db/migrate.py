@@ -16,6 +16,7 @@ from db.engine import migration_engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_ID = 0x6D696E74617269  # "mintari"
@@ -60,8 +61,13 @@ async def current_revision(database_url: str) -> str | None:
     engine = migration_engine(database_url)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_revision()
-            )
+            return await revision_of(connection)
     finally:
         await engine.dispose()
+
+
+async def revision_of(connection: AsyncConnection) -> str | None:
+    """The revision of the database behind an open connection."""
+    return await connection.run_sync(
+        lambda sync: MigrationContext.configure(sync).get_current_revision()
+    )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.styles import Style
-
     from core.settings import Settings
+    from core.styles import Style
     from db.engine import Database
     from jobs.doorbell import Doorbell
     from jobs.publisher import Publisher

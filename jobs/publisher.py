@@ -77,3 +77,7 @@ class Publisher:
         except REDIS_DOWN:
             return []
         return [decode(data) for data in found if data]
+
+    async def ping(self) -> bool:
+        """Whether Redis answers. Raises what redis-py raises when it does not."""
+        return bool(await cast("Any", self._redis).ping())

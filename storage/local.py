@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import re
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from storage.base import ObjectNotFound, StorageMisconfigured, StorageUnavailable
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Iterable, Mapping, Sequence
 
     from storage.signing import UrlSigner
@@ -99,8 +98,6 @@ class LocalStorage:
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
-                with contextlib.suppress(OSError):
-                    path.parent.rmdir()
         except OSError as error:
             raise _storage_error(error, self._folder) from error
 

@@ -1,0 +1,108 @@
+"""The Starlette application: routes, limits and what surrounds them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from core.auth import SharedSecretVerifier, issue_token
+from mintari.service import open_app
+from schema.build import build_schema
+from transport.files import UploadEndpoint, serve_file, serve_style_sample
+from transport.graphql import GraphQLEndpoint
+from transport.health import healthz, readyz
+from transport.masking import Masking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.requests import Request
+
+    from core.settings import Settings
+
+FORM_OVERHEAD_BYTES = 64 * 1024
+"""What a multipart body holds besides the photo: the document, boundaries, headers."""
+DEV_TOKEN_TTL_S = 24 * 3600
+
+
+class SetupError(Exception):
+    """The settings do not allow the API to start; the message says what to do."""
+
+
+def build_asgi(settings: Settings) -> Starlette:
+    """Build the application. Raises SetupError."""
+    verifier = _verifier(settings)
+    graphql = GraphQLEndpoint(build_schema([Masking]), verifier, settings.allowed_origins)
+    routes = [
+        Route("/graphql", graphql),
+        WebSocketRoute("/graphql", graphql),
+        Route("/uploads", UploadEndpoint(verifier), methods=["POST"]),
+        Route("/files/{key:path}", serve_file),
+        Route("/styles/{slug}.webp", serve_style_sample),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+    ]
+    middleware = [_cors(settings)] if settings.allowed_origins else []
+    if settings.dev_mode:
+        routes.append(Route("/dev/token", _dev_token, methods=["POST"]))
+        # DNS rebinding: a foreign page must not become "same origin" and fetch a token.
+        hosts = ["localhost", "127.0.0.1", "[::1]"]
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(asgi: Starlette) -> AsyncGenerator[None, None]:
+        async with open_app(settings) as service:
+            asgi.state.service = service
+            yield
+
+    return Starlette(
+        routes=routes,
+        middleware=middleware,
+        lifespan=lifespan,
+        max_body_size=settings.upload_max_bytes + FORM_OVERHEAD_BYTES,
+    )
+
+
+def _verifier(settings: Settings) -> SharedSecretVerifier:
+    secret = settings.auth_secret.get_secret_value()
+    if not secret:
+        raise SetupError(
+            "AUTH_SECRET is not set: nobody could be identified. Set it to 32 random characters or"
+            " more, the same in all API processes (try: openssl rand -hex 32)."
+        )
+    return SharedSecretVerifier(
+        secret,
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+        leeway_s=settings.auth_leeway_s,
+    )
+
+
+def _cors(settings: Settings) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(settings.allowed_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "graphql-require-preflight"],
+        expose_headers=["retry-after"],
+    )
+
+
+async def _dev_token(request: Request) -> Response:
+    """POST /dev/token: a token for the page and GraphiQL, in development only."""
+    settings: Settings = request.app.state.service.settings
+    token = issue_token(
+        settings.auth_secret.get_secret_value(),
+        user_id="dev",
+        ttl_s=DEV_TOKEN_TTL_S,
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+    )
+    return JSONResponse({"token": token}, headers={"cache-control": "no-store"})

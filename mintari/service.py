@@ -1,0 +1,75 @@
+"""Wiring: opens every part of an API or a worker process, and closes it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from core.redis import open_redis
+from core.styles import load_styles
+from db.engine import open_database
+from jobs.channels import Channels
+from jobs.doorbell import Doorbell
+from jobs.feed import Feed
+from jobs.kit import Kit
+from jobs.publisher import Publisher
+from jobs.worker import worker_name
+from providers.registry import open_providers
+from resolvers.context import App
+from resolvers.estimates import Estimates
+from storage.registry import open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from core.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
+    """The parts of an API process; its feed runs until the end of the block."""
+    async with contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
+        redis = await stack.enter_async_context(open_redis(settings))
+        storage = await stack.enter_async_context(open_storage(settings))
+        providers = await stack.enter_async_context(open_providers(settings))
+        channels = Channels(settings.redis_prefix)
+        publisher = Publisher(redis, channels)
+        feed = Feed(settings, database, publisher, channels)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        running = tasks.create_task(feed.run())
+        stack.callback(running.cancel)
+        yield App(
+            settings=settings,
+            database=database,
+            feed=feed,
+            publisher=publisher,
+            doorbell=Doorbell(redis, channels),
+            storage=storage,
+            providers=providers,
+            styles=load_styles(settings.styles_file),
+            estimates=Estimates(database),
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
+    """The parts of a worker process."""
+    async with (
+        open_database(settings) as database,
+        open_redis(settings) as redis,
+        open_storage(settings) as storage,
+        open_providers(settings) as providers,
+    ):
+        channels = Channels(settings.redis_prefix)
+        yield Kit(
+            settings=settings,
+            worker=worker_name(settings),
+            database=database,
+            publisher=Publisher(redis, channels),
+            doorbell=Doorbell(redis, channels),
+            storage=storage,
+            providers=providers,
+            styles=load_styles(settings.styles_file),
+        )

@@ -1,0 +1,33 @@
+"""The worker process: signals around `jobs.worker.Worker`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from core.log import configure_logging
+from jobs.channels import Channels
+from jobs.worker import Worker
+from mintari.service import open_kit
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+
+def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then drain."""
+    configure_logging(settings.log_format, settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    async with open_kit(settings) as kit:
+        await Worker(kit, Channels(settings.redis_prefix)).run(stop)

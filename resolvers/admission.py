@@ -1,0 +1,256 @@
+"""Letting a generation in: replay, duplicate, limits, insert; one transaction, then the doorbell.
+
+Everything happens under a lock per user, in Postgres, so it is exact under concurrency and needs
+no Redis. A replayed or duplicate request costs nothing; any other one counts as a request, also
+when it is then refused because too many jobs are active.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from core.errors import IdempotencyConflict, RateLimited
+from core.ids import new_id
+from db.admission import (
+    find_active_duplicate,
+    find_replay,
+    lock_user,
+    read_usage,
+    record_hit,
+    remember,
+)
+from db.audit import AuditEntry, record_audit
+from db.generations import NewGeneration, NewJob, insert_generation, read_generations
+from db.jobs import read_jobs_of_generations
+from jobs.doorbell import Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from core.settings import Settings
+    from core.vocabulary import ImageSize, ProgressKind
+    from db.engine import Connection
+    from db.records import GenerationRecord, JobRecord
+    from resolvers.context import App
+
+ACTIVE_RETRY_AFTER_S = 5
+"""When to ask again while too many jobs are active: about the time of a frame."""
+SEED_RANGE = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A checked request for pictures: everything that makes them, and who asks."""
+
+    action: str
+    user_id: str
+    remote_address: str | None
+    prompt: str
+    folded_prompt: str
+    prompt_delta: str | None
+    negative_prompt: str
+    assembled_prompt: str
+    style: str
+    style_version: int
+    size: ImageSize
+    upload_id: UUID | None
+    upload_digest: str | None
+    variant_count: int
+    seed: int | None
+    seed_locked: bool
+    first_seed: int
+    provider: str
+    model: str
+    progress_kind: ProgressKind
+    regenerated_from: UUID | None
+    idempotency_key: str | None
+
+    @property
+    def prompt_hash(self) -> str:
+        """SHA-256 of everything that makes the pictures; the same for identical requests."""
+        parts = (
+            self.folded_prompt,
+            self.negative_prompt,
+            self.style,
+            self.style_version,
+            self.size.value,
+            self.seed,
+            self.provider,
+            self.model,
+            self.upload_digest,
+            self.variant_count,
+            str(self.regenerated_from),
+        )
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+    @property
+    def request_hash(self) -> str:
+        """SHA-256 of what an idempotency key stands for."""
+        parts = (self.action, self.prompt_hash, self.prompt, self.prompt_delta, self.seed_locked)
+        return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A generation that was let in now, or before.
+
+    `deduplicated`: an identical one was still active. `replayed`: the idempotency key was known.
+    """
+
+    generation: GenerationRecord
+    jobs: Sequence[JobRecord]
+    deduplicated: bool = False
+    replayed: bool = False
+
+
+async def admit(app: App, wish: Wish) -> Admitted:
+    """Accept a wish, whole or not at all. Raises RateLimited, IdempotencyConflict."""
+    async with app.database.transaction() as connection:
+        await lock_user(connection, wish.user_id)
+        admitted = await _known(connection, app.settings, wish)
+        refusal = None
+        if admitted is None:
+            refusal = await _refusal(connection, app.settings, wish)
+            if refusal is None:
+                admitted = await _insert(connection, wish)
+            await _audit(connection, wish, "RATE_LIMITED" if refusal else "ACCEPTED", admitted)
+    # Raised after the commit: the request was counted.
+    if admitted is None:
+        assert refusal is not None
+        raise refusal
+    if not (admitted.deduplicated or admitted.replayed):
+        await app.doorbell.ring(Ring(job.id, job.attempt) for job in admitted.jobs)
+    return admitted
+
+
+async def _known(connection: Connection, settings: Settings, wish: Wish) -> Admitted | None:
+    """The generation that this request was answered with before, or that is the same."""
+    if wish.idempotency_key:
+        replay = await find_replay(
+            connection, wish.user_id, wish.idempotency_key, ttl_s=settings.idempotency_ttl_s
+        )
+        if replay and replay.request_hash != wish.request_hash:
+            raise IdempotencyConflict(
+                "This idempotency key was used with other arguments. Use a new key."
+            )
+        if replay:
+            return await _read(connection, wish, replay.generation_id, replayed=True)
+    duplicate = await find_active_duplicate(connection, wish.user_id, wish.prompt_hash)
+    if duplicate is None:
+        return None
+    if wish.idempotency_key:
+        await _remember(connection, wish, duplicate)
+    return await _read(connection, wish, duplicate, deduplicated=True)
+
+
+async def _read(
+    connection: Connection,
+    wish: Wish,
+    generation_id: UUID,
+    *,
+    deduplicated: bool = False,
+    replayed: bool = False,
+) -> Admitted:
+    found = await read_generations(connection, [generation_id], wish.user_id)
+    jobs = await read_jobs_of_generations(connection, [generation_id])
+    return Admitted(
+        found[generation_id],
+        jobs[generation_id],
+        deduplicated=deduplicated,
+        replayed=replayed,
+    )
+
+
+async def _refusal(connection: Connection, settings: Settings, wish: Wish) -> RateLimited | None:
+    """Count the request; why it cannot be let in, if so."""
+    most = settings.rate_limit_max_requests
+    usage = await read_usage(
+        connection, wish.user_id, window_s=settings.rate_limit_window_s, limit=most
+    )
+    if usage.requests >= most:
+        window_s = settings.rate_limit_window_s
+        return RateLimited(
+            f"{most} requests in {window_s:g} s are allowed. Please wait a little.",
+            limit=most,
+            retry_after_s=int(usage.frees_in_s) + 1,
+        )
+    await record_hit(connection, wish.user_id)
+    if usage.active_jobs + wish.variant_count > settings.max_active_jobs:
+        return RateLimited(
+            f"{settings.max_active_jobs} frames may be in the making at once;"
+            f" {usage.active_jobs} are, and this asks for {wish.variant_count} more."
+            " Wait for one to end, or cancel it.",
+            limit=settings.max_active_jobs,
+            retry_after_s=ACTIVE_RETRY_AFTER_S,
+        )
+    return None
+
+
+async def _insert(connection: Connection, wish: Wish) -> Admitted:
+    generation, jobs = await insert_generation(
+        connection,
+        NewGeneration(
+            id=new_id(),
+            user_id=wish.user_id,
+            prompt=wish.prompt,
+            prompt_delta=wish.prompt_delta,
+            style=wish.style,
+            style_version=wish.style_version,
+            size=wish.size.value,
+            upload_id=wish.upload_id,
+            had_upload=wish.upload_id is not None,
+            variant_count=wish.variant_count,
+            seed=wish.seed,
+            seed_locked=wish.seed_locked,
+            provider=wish.provider,
+            model=wish.model,
+            assembled_prompt=wish.assembled_prompt,
+            negative_prompt=wish.negative_prompt,
+            prompt_hash=wish.prompt_hash,
+        ),
+        [
+            NewJob(
+                id=new_id(),
+                variant=variant,
+                seed=(wish.first_seed + variant) % SEED_RANGE,
+                progress_kind=wish.progress_kind,
+                regenerated_from=wish.regenerated_from,
+            )
+            for variant in range(wish.variant_count)
+        ],
+    )
+    if wish.idempotency_key:
+        await _remember(connection, wish, generation.id)
+    return Admitted(generation, jobs)
+
+
+async def _remember(connection: Connection, wish: Wish, generation_id: UUID) -> None:
+    assert wish.idempotency_key is not None
+    await remember(
+        connection,
+        wish.user_id,
+        wish.idempotency_key,
+        request_hash=wish.request_hash,
+        generation_id=generation_id,
+    )
+
+
+async def _audit(
+    connection: Connection, wish: Wish, decision: str, admitted: Admitted | None
+) -> None:
+    await record_audit(
+        connection,
+        AuditEntry(
+            user_id=wish.user_id,
+            action=wish.action,
+            decision=decision,
+            remote_address=wish.remote_address,
+            prompt_hash=wish.prompt_hash,
+            subject_id=admitted.generation.id if admitted else None,
+        ),
+    )

@@ -1,0 +1,70 @@
+"""What every resolver gets: the service's parts, and who is asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from uuid import UUID
+
+    from core.auth import Viewer
+    from core.settings import Settings
+    from core.styles import Style
+    from db.engine import Database
+    from db.records import GenerationRecord, JobRecord, UploadRecord
+    from jobs.doorbell import Doorbell
+    from jobs.feed import Feed
+    from jobs.publisher import Publisher
+    from providers.base import Provider
+    from resolvers.estimates import Estimates
+    from storage.base import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The parts of the service that resolvers use; one per API process."""
+
+    settings: Settings
+    database: Database
+    feed: Feed
+    publisher: Publisher
+    doorbell: Doorbell
+    storage: Storage
+    providers: Mapping[str, Provider]
+    styles: Mapping[str, Style]
+    estimates: Estimates
+
+
+@dataclass(frozen=True, slots=True)
+class Loaders:
+    """Reads that are gathered into one query per kind; nothing of other users is found."""
+
+    job: Callable[[UUID], Awaitable[JobRecord | None]]
+    jobs_of_generation: Callable[[UUID], Awaitable[list[JobRecord]]]
+    regenerations: Callable[[UUID], Awaitable[list[JobRecord]]]
+    generation: Callable[[UUID], Awaitable[GenerationRecord | None]]
+    upload: Callable[[UUID], Awaitable[UploadRecord | None]]
+    queue_position: Callable[[UUID], Awaitable[int | None]]
+    url: Callable[[str], Awaitable[str | None]]
+
+
+@dataclass(slots=True)
+class Request:
+    """Who asks, and from where. `refusal` says why there is no viewer."""
+
+    viewer: Viewer | None
+    remote_address: str | None = None
+    refusal: Unauthenticated | None = None
+
+    def require_viewer(self) -> Viewer:
+        """The viewer. Raises Unauthenticated."""
+        if self.viewer is None:
+            raise self.refusal or Unauthenticated(
+                "Send a token: the header `Authorization: Bearer <token>`, or"
+                ' `{"authorization": "Bearer <token>"}` in connection_init.'
+            )
+        return self.viewer

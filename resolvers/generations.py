@@ -1,0 +1,313 @@
+"""Starting, regenerating, reading, cancelling and deleting generations."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import (
+    GenerationNotFound,
+    InvalidInput,
+    JobNotFound,
+    NotRegenerable,
+    UploadNotFound,
+)
+from core.ids import parse_id
+from core.styles import assemble_prompt
+from core.vocabulary import ImageSize
+from db.audit import AuditEntry, record_audit
+from db.generations import delete_generation as delete_generation_rows
+from db.generations import page_of_generations, read_generations
+from db.jobs import read_jobs
+from db.ledger import jobs_with_calls
+from db.lifecycle import cancel_generation as cancel_generation_rows
+from db.uploads import read_uploads
+from jobs.changes import change_of
+from resolvers.admission import SEED_RANGE, Admitted, Wish, admit
+from resolvers.paging import Page, cut_page, page_limit
+from resolvers.texts import apply_delta, clean_key, clean_text, fold
+
+if TYPE_CHECKING:
+    from core.auth import Viewer
+    from core.styles import Style
+    from db.records import GenerationRecord, JobRecord, UploadRecord
+    from providers.base import Provider
+    from resolvers.context import App, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """The arguments of startGeneration, as the client sent them."""
+
+    prompt: str = ""
+    style: str = "ghibli"
+    size: ImageSize = ImageSize.SQUARE_1024
+    upload_id: str | None = None
+    variant_count: int | None = None
+    seed: int | None = None
+    lock_seed: bool = False
+    provider: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegenerateRequest:
+    """The arguments of regenerate, as the client sent them. None keeps what the job has."""
+
+    job_id: str
+    prompt_delta: str = ""
+    lock_seed: bool | None = None
+    style: str | None = None
+    size: ImageSize | None = None
+    idempotency_key: str | None = None
+
+
+async def start_generation(app: App, request: Request, wanted: StartRequest) -> Admitted:
+    """Accept a generation and put its jobs in the queue.
+
+    Raises Unauthenticated, InvalidInput, UploadNotFound, IdempotencyConflict, RateLimited.
+    """
+    viewer = request.require_viewer()
+    prompt = clean_text(wanted.prompt, field="prompt", max_chars=app.settings.prompt_max_chars)
+    if not prompt and wanted.upload_id is None:
+        raise InvalidInput("Write a prompt, or send the id of an uploaded photo.", field="prompt")
+    style = _style(app, wanted.style)
+    provider = _provider(app, wanted.provider or app.settings.gen_provider)
+    upload = await _upload(app, viewer, wanted.upload_id) if wanted.upload_id else None
+    _check_capabilities(provider, wanted.size, has_photo=upload is not None)
+    seed = _check_seed(wanted.seed)
+    return await admit(
+        app,
+        Wish(
+            action="start_generation",
+            user_id=viewer.user_id,
+            remote_address=request.remote_address,
+            prompt=prompt,
+            folded_prompt=fold(prompt),
+            prompt_delta=None,
+            negative_prompt=style.negative,
+            assembled_prompt=assemble_prompt(style, prompt),
+            style=style.slug,
+            style_version=style.version,
+            size=wanted.size,
+            upload_id=upload.id if upload else None,
+            upload_digest=upload.digest if upload else None,
+            variant_count=_check_variants(app, wanted.variant_count),
+            seed=seed,
+            seed_locked=wanted.lock_seed,
+            first_seed=secrets.randbelow(SEED_RANGE) if seed is None else seed,
+            provider=provider.name,
+            model=provider.model,
+            progress_kind=provider.capabilities.progress,
+            regenerated_from=None,
+            idempotency_key=_check_key(wanted.idempotency_key),
+        ),
+    )
+
+
+async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> Admitted:
+    """Make a new job from an old one, in a generation of its own, linked to it.
+
+    Raises Unauthenticated, InvalidInput, JobNotFound, NotRegenerable, IdempotencyConflict,
+    RateLimited.
+    """
+    viewer = request.require_viewer()
+    job, old = await _job_and_generation(app, viewer, wanted.job_id)
+    upload = await _kept_upload(app, viewer, old)
+    style = _style(app, wanted.style or old.style)
+    provider = _provider(app, old.provider)
+    size = wanted.size or old.size
+    _check_capabilities(provider, size, has_photo=upload is not None)
+    max_chars = app.settings.prompt_max_chars
+    delta = clean_text(wanted.prompt_delta, field="promptDelta", max_chars=max_chars)
+    kept_negative = old.negative_prompt if style.slug == old.style else style.negative
+    prompt, negative = apply_delta(old.prompt, kept_negative, delta)
+    prompt = clean_text(prompt, field="promptDelta", max_chars=max_chars)
+    if not prompt and upload is None:
+        raise InvalidInput("Nothing of the prompt would be left.", field="promptDelta")
+    locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
+    return await admit(
+        app,
+        Wish(
+            action="regenerate",
+            user_id=viewer.user_id,
+            remote_address=request.remote_address,
+            prompt=prompt,
+            folded_prompt=fold(prompt),
+            prompt_delta=delta or None,
+            negative_prompt=negative,
+            assembled_prompt=assemble_prompt(style, prompt),
+            style=style.slug,
+            style_version=style.version,
+            size=size,
+            upload_id=upload.id if upload else None,
+            upload_digest=upload.digest if upload else None,
+            variant_count=1,
+            seed=job.seed if locked else None,
+            seed_locked=locked,
+            first_seed=job.seed if locked else secrets.randbelow(SEED_RANGE),
+            provider=provider.name,
+            model=provider.model,
+            progress_kind=provider.capabilities.progress,
+            regenerated_from=job.id,
+            idempotency_key=_check_key(wanted.idempotency_key),
+        ),
+    )
+
+
+async def read_generation(app: App, request: Request, id_text: str) -> GenerationRecord | None:
+    """The viewer's generation; None when there is none. Raises Unauthenticated."""
+    viewer = request.require_viewer()
+    generation_id = parse_id(id_text)
+    if generation_id is None:
+        return None
+    async with app.database.read() as connection:
+        found = await read_generations(connection, [generation_id], viewer.user_id)
+    return found.get(generation_id)
+
+
+async def page_generations(
+    app: App, request: Request, first: int, after: str | None
+) -> Page[GenerationRecord]:
+    """The viewer's generations, newest first. Raises Unauthenticated, InvalidInput."""
+    viewer = request.require_viewer()
+    limit, before = page_limit(first, after)
+    async with app.database.read() as connection:
+        found = await page_of_generations(
+            connection, viewer.user_id, limit=limit + 1, before=before
+        )
+    return cut_page(found, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Jobs that were cancelled now. `billed`: a provider had been called for one of them."""
+
+    jobs: list[JobRecord]
+    billed: bool
+
+
+async def cancel_generation(
+    app: App, request: Request, id_text: str
+) -> tuple[GenerationRecord, Cancelled]:
+    """Cancel all jobs that have not ended. Raises Unauthenticated, GenerationNotFound."""
+    viewer = request.require_viewer()
+    generation = await _owned_generation(app, request, id_text)
+    async with app.database.transaction() as connection:
+        jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id)
+        billed = bool(await jobs_with_calls(connection, [job.id for job in jobs]))
+    await tell_cancelled(app, jobs)
+    return generation, Cancelled(jobs, billed)
+
+
+async def tell_cancelled(app: App, jobs: list[JobRecord]) -> None:
+    """Tell followers and workers, after the commit."""
+    if jobs:
+        await app.publisher.publish(change_of(job) for job in jobs)
+        await app.publisher.cancel([job.id for job in jobs])
+
+
+async def delete_generation(app: App, request: Request, id_text: str) -> GenerationRecord:
+    """Cancel what runs, delete the rows; a sweeper deletes the pictures.
+
+    Raises Unauthenticated, GenerationNotFound.
+    """
+    viewer = request.require_viewer()
+    generation = await _owned_generation(app, request, id_text)
+    async with app.database.transaction() as connection:
+        jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id)
+        await delete_generation_rows(connection, generation.id, viewer.user_id)
+        await record_audit(
+            connection,
+            AuditEntry(
+                user_id=viewer.user_id,
+                action="delete_generation",
+                decision="ACCEPTED",
+                remote_address=request.remote_address,
+                subject_id=generation.id,
+            ),
+        )
+    await tell_cancelled(app, jobs)
+    return generation
+
+
+async def _owned_generation(app: App, request: Request, id_text: str) -> GenerationRecord:
+    generation = await read_generation(app, request, id_text)
+    if generation is None:
+        raise GenerationNotFound("There is no such generation.")
+    return generation
+
+
+async def _job_and_generation(
+    app: App, viewer: Viewer, id_text: str
+) -> tuple[JobRecord, GenerationRecord]:
+    job_id = parse_id(id_text)
+    if job_id is not None:
+        async with app.database.transaction() as connection:
+            jobs = await read_jobs(connection, [job_id], viewer.user_id)
+            if job := jobs.get(job_id):
+                found = await read_generations(connection, [job.generation_id], viewer.user_id)
+                return job, found[job.generation_id]
+    raise JobNotFound("There is no such job.")
+
+
+async def _kept_upload(app: App, viewer: Viewer, old: GenerationRecord) -> UploadRecord | None:
+    if not old.had_upload:
+        return None
+    if old.upload_id is None:
+        raise NotRegenerable("The photo behind this frame was deleted. Start a new generation.")
+    return await _upload(app, viewer, str(old.upload_id))
+
+
+async def _upload(app: App, viewer: Viewer, id_text: str) -> UploadRecord:
+    upload_id = parse_id(id_text)
+    if upload_id is not None:
+        async with app.database.read() as connection:
+            found = await read_uploads(connection, [upload_id], viewer.user_id)
+        if upload := found.get(upload_id):
+            return upload
+    raise UploadNotFound("There is no such upload. Send the id that createUpload gave you.")
+
+
+def _style(app: App, slug: str) -> Style:
+    if style := app.styles.get(slug):
+        return style
+    raise InvalidInput(f"The style must be one of: {', '.join(app.styles)}.", field="style")
+
+
+def _provider(app: App, name: str) -> Provider:
+    if provider := app.providers.get(name):
+        return provider
+    known = ", ".join(sorted(app.providers))
+    raise InvalidInput(f"The provider must be one of: {known}.", field="provider")
+
+
+def _check_capabilities(provider: Provider, size: ImageSize, *, has_photo: bool) -> None:
+    capabilities = provider.capabilities
+    if size not in capabilities.sizes:
+        sizes = ", ".join(capabilities.sizes)
+        raise InvalidInput(f"The provider {provider.name} paints: {sizes}.", field="size")
+    if has_photo and not capabilities.image_input:
+        raise InvalidInput(f"The provider {provider.name} takes no photos.", field="uploadId")
+    if not has_photo and not capabilities.text_input:
+        raise InvalidInput(f"The provider {provider.name} needs a photo.", field="uploadId")
+
+
+def _check_variants(app: App, count: int | None) -> int:
+    most = app.settings.gen_max_variants
+    if count is None:
+        return min(3, most)
+    if not 1 <= count <= most:
+        raise InvalidInput(f"variantCount must be 1 to {most}.", field="variantCount")
+    return count
+
+
+def _check_seed(seed: int | None) -> int | None:
+    if seed is not None and not 0 <= seed < SEED_RANGE:
+        raise InvalidInput(f"The seed must be 0 to {SEED_RANGE - 1}.", field="seed")
+    return seed
+
+
+def _check_key(key: str | None) -> str | None:
+    return None if key is None else clean_key(key)

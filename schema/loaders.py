@@ -1,0 +1,36 @@
+"""Reads of one event-loop turn, gathered into one query per kind.
+
+They do not cache: a websocket's context lives for hours, and the truth is in Postgres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from resolvers.context import App, Loaders, Request
+from resolvers.loading import Batches
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def make_loaders(app: App, request: Request) -> Loaders:
+    """The loaders of one context."""
+    batches = Batches(app, request)
+    return Loaders(
+        job=_loader(batches.jobs),
+        jobs_of_generation=_loader(batches.jobs_of_generations),
+        regenerations=_loader(batches.regenerations),
+        generation=_loader(batches.generations),
+        upload=_loader(batches.uploads),
+        queue_position=_loader(batches.queue_positions),
+        url=_loader(batches.urls),
+    )
+
+
+def _loader(load: Callable[[list[K]], Awaitable[list[V]]]) -> Callable[[K], Awaitable[V]]:
+    # Repeated keys reach `load` repeatedly: harmless, all batches look up in a mapping.
+    return DataLoader[K, V](load_fn=load, cache=False).load  # pyright: ignore[reportArgumentType, reportCallIssue]
