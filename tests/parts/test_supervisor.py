@@ -10,65 +10,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mintari.parts import Part, PartFailed, Restarts
+from mintari.parts import Part, PartFailed
 from mintari.supervisor import supervise
 from tests.programs import Program, running
 from tests.servers import is_alive, until
+from tests.supervised import POLITE, part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A part that says when it starts and stops, and stops as quickly as a real one could.
-POLITE = """
-import signal, sys, time
-def stop(*_):
-    print("goes", flush=True)
-    sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
-print("is here", flush=True)
-while True:
-    time.sleep(0.01)
-"""
-STUBBORN = """
-import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("is here", flush=True)
-while True:
-    time.sleep(0.01)
-"""
-QUICK = Restarts(pauses_s=(0.01, 0.02), give_up_after=3)
-
-# Runs `stages` of the namespace that a test fills, as `mintari up` runs its own.
-DRIVER = """
-import asyncio, os, sys
-from mintari.parts import Part, PartFailed, Restarts
-from mintari.supervisor import supervise
-from tests.parts.test_supervisor import POLITE, STUBBORN, QUICK, part
-def say(name, text):
-    print(f"{name} | {text}", flush=True)
-def announce():
-    print("all run", flush=True)
-try:
-    asyncio.run(supervise({stages}, say, announce=announce, restarts=QUICK))
-except PartFailed as error:
-    sys.exit(f"failed: {error}")
-"""
-
-
-def part(name: str, code: str, *, stop_deadline_s: float = 20, once: bool = False) -> Part:
-    command = (sys.executable, "-c", code)
-    return Part(name, command, {}, stop_deadline_s=stop_deadline_s, once=once)
-
 
 def supervised(stages: str) -> Sequence[str]:
-    return ("-W", "error", "-c", DRIVER.replace("{stages}", stages))
+    return ("-W", "error", "-m", "tests.supervised", stages)
 
 
 def pid_of(program: Program, name: str, *, count: int = 1) -> int:
     return int(program.line_with(f"{name} | pid", count=count).split()[-1])
-
-
-WITH_PID = "'import os; print(\"pid\", os.getpid(), flush=True)' + "
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -99,7 +56,7 @@ def test_a_ready_part_is_waited_for_and_one_that_is_meant_to_end_ends_first() ->
 
 
 def test_a_part_that_ends_is_said_and_started_again() -> None:
-    stages = f"[[part('one', {WITH_PID}POLITE)], [part('two', POLITE)]]"
+    stages = "[[part('one', POLITE)], [part('two', POLITE)]]"
     with running(*supervised(stages)) as program:
         program.line_with("all run")
         first = pid_of(program, "one")
@@ -164,7 +121,7 @@ async def test_a_part_that_does_not_become_ready_in_time_is_ended_and_said() -> 
 
 
 def test_a_part_that_does_not_stop_is_ended_after_its_deadline() -> None:
-    stages = f"[[part('one', POLITE)], [part('two', {WITH_PID}STUBBORN, stop_deadline_s=0.3)]]"
+    stages = "[[part('one', POLITE)], [part('two', STUBBORN, stop_deadline_s=0.3)]]"
     with running(*supervised(stages)) as program:
         program.line_with("two | is here")
         program.line_with("all run")
@@ -191,7 +148,7 @@ def test_a_second_ctrl_c_hurries() -> None:
 
 
 def test_no_part_outlives_a_supervisor_that_is_killed() -> None:
-    stages = f"[[part('one', {WITH_PID}POLITE), part('two', {WITH_PID}STUBBORN)]]"
+    stages = "[[part('one', POLITE), part('two', STUBBORN)]]"
     with running(*supervised(stages)) as program:
         pids = [pid_of(program, "one"), pid_of(program, "two")]
         program.line_with("two | is here")
@@ -200,13 +157,7 @@ def test_no_part_outlives_a_supervisor_that_is_killed() -> None:
 
 
 def test_what_a_part_leaves_behind_is_cleared_when_it_ends() -> None:
-    parent = (
-        "import subprocess, sys, time; "
-        'child = subprocess.Popen(["/bin/sleep", "60"], stdout=subprocess.DEVNULL); '
-        'print("pid", child.pid, flush=True); '
-        "time.sleep(60)"
-    )
-    with running(*supervised(f"[[part('one', '''{parent}''')]]")) as program:
+    with running(*supervised("[[part('one', PARENT)]]")) as program:
         grandchild = pid_of(program, "one")
         assert is_alive(grandchild)
         program.line_with("all run")
@@ -216,12 +167,8 @@ def test_what_a_part_leaves_behind_is_cleared_when_it_ends() -> None:
 
 
 def test_a_reader_that_goes_away_does_not_keep_the_parts_from_stopping() -> None:
-    own_say = 'def say(name, text):\n    print(f"{name} | {text}", flush=True)\n'
-    assert own_say in DRIVER
-    code = DRIVER.replace(own_say, "from mintari.terminal import say\n").replace(
-        "{stages}", f"[[part('one', {WITH_PID}POLITE)]]"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, *supervised("[[part('one', POLITE)]]")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     # In either order: the part's first two lines, and that all run.
     lines = [process.stdout.readline() for _ in range(3)]
