@@ -151,4 +151,4 @@ def _thumbhash(image: Image.Image) -> str:
     small = image.copy()
     small.thumbnail((THUMBHASH_EDGE_PX, THUMBHASH_EDGE_PX))
     rgba = small.convert("RGBA")
-    return base64.b64encode(bytes(thash.rgba_to_thumb_hash(*rgba.size, rgba.tobytes()))).decode()
+    return base64.b64encode(bytes(thash.rgba_to_thumb_hash(*rgba.size, list(rgba.tobytes())))).decode()

@@ -81,6 +81,24 @@ class Settings(BaseSettings):
         default=1, description="Processes of the local painter per worker, one core each."
     )
 
+    # Providers
+    gemini_api_key: SecretStr = Field(
+        default=SecretStr(""), description="Sets up the provider gemini: its API key."
+    )
+    gemini_base_url: str = Field(
+        default="https://generativelanguage.googleapis.com/v1beta",
+        description="Address of Gemini's API, with or without the version at its end.",
+    )
+    gemini_model: str = Field(
+        default="gemini-2.5-flash-image", description="Gemini's model that paints."
+    )
+    provider_connect_timeout_s: PositiveFloat = Field(
+        default=10, description="Deadline of a connection to a provider, seconds."
+    )
+    provider_max_answer_bytes: PositiveInt = Field(
+        default=40 * 2**20, description="A provider's larger answers are cut off, bytes."
+    )
+
     # Admission
     rate_limit_max_requests: PositiveInt = Field(
         default=10, description="Generation requests per user in any window."

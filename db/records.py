@@ -118,7 +118,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 def to_record(row: RowMapping, kind: type[R]) -> R:
     """Turn a row into a record; columns that the record does not have are left out."""
-    return msgspec.convert(dict(row), kind, builtin_types=(UUID, datetime))
+    values = {name: row[name] for name in kind.__struct_fields__}
+    return msgspec.convert(values, kind, builtin_types=(UUID, datetime))
 
 
 def columns(kind: type[msgspec.Struct], alias: str = "") -> str:

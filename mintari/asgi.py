@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from core.auth import SharedSecretVerifier, issue_token
 from mintari.service import open_app
 from schema.build import build_schema
-from transport.files import UploadEndpoint, serve_file, serve_style_sample
+from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.graphql import GraphQLEndpoint
 from transport.health import healthz, readyz
 from transport.masking import Masking
@@ -43,7 +43,7 @@ def build_asgi(settings: Settings) -> Starlette:
     routes = [
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
-        Route("/uploads", UploadEndpoint(verifier), methods=["POST"]),
+        Route("/uploads", upload_endpoint(verifier), methods=["POST"]),
         Route("/files/{key:path}", serve_file),
         Route("/styles/{slug}.webp", serve_style_sample),
         Route("/healthz", healthz),

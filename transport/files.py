@@ -15,9 +15,12 @@ from storage.registry import url_signer
 from transport.identity import identify
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.requests import Request
 
     from core.auth import Verifier
+    from db.records import UploadRecord
     from resolvers.context import App
 
 # Pictures are of our own making, but they are served as if they were not.
@@ -63,35 +66,34 @@ async def serve_style_sample(request: Request) -> Response:
     return FileResponse(style.sample, media_type=CONTENT_TYPE, headers=headers)
 
 
-class UploadEndpoint:
+def upload_endpoint(verifier: Verifier) -> Callable[[Request], Awaitable[Response]]:
     """POST /uploads: a photo as the body, or as the field `file` of a form."""
 
-    def __init__(self, verifier: Verifier) -> None:
-        self._verifier = verifier
-
-    async def __call__(self, request: Request) -> Response:
-        """Store the photo; answers 201 with its id and addresses."""
+    async def upload(request: Request) -> Response:
         app: App = request.app.state.service
         try:
-            identity = identify(self._verifier, request)
+            identity = identify(verifier, request)
             identity.require_viewer()
-            upload = await create_upload(app, identity, await _content(request, app))
+            created = await create_upload(app, identity, await _content(request, app))
         except MintariError as error:
             return _error_response(error)
-        urls = await app.storage.sign([upload.object_key, upload.thumbnail_key])
-        return JSONResponse(
-            {
-                "id": str(upload.id),
-                "url": urls[upload.object_key],
-                "thumbnailUrl": urls[upload.thumbnail_key],
-                "thumbhash": upload.thumbhash,
-                "width": upload.width_px,
-                "height": upload.height_px,
-                "bytes": upload.size_bytes,
-                "contentType": upload.content_type,
-            },
-            status_code=201,
-        )
+        return JSONResponse(await _described(app, created), status_code=201)
+
+    return upload
+
+
+async def _described(app: App, upload: UploadRecord) -> dict[str, object]:
+    urls = await app.storage.sign([upload.object_key, upload.thumbnail_key])
+    return {
+        "id": str(upload.id),
+        "url": urls[upload.object_key],
+        "thumbnailUrl": urls[upload.thumbnail_key],
+        "thumbhash": upload.thumbhash,
+        "width": upload.width_px,
+        "height": upload.height_px,
+        "bytes": upload.size_bytes,
+        "contentType": upload.content_type,
+    }
 
 
 async def _content(request: Request, app: App) -> bytes:
