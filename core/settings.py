@@ -25,8 +25,13 @@ class Settings(BaseSettings):
     )
 
     # Addresses
-    database_url: str = Field(description="postgresql://user:password@host:5432/mintari")
-    redis_url: str = Field(description="redis://host:6379/0, rediss:// or unix:///path?db=0")
+    # repr=False: addresses hold passwords, and settings turn up in tracebacks.
+    database_url: str = Field(
+        repr=False, description="postgresql://user:password@host:5432/mintari"
+    )
+    redis_url: str = Field(
+        repr=False, description="redis://host:6379/0, rediss:// or unix:///path?db=0"
+    )
     storage_url: str = Field(description="Where pictures live: file:///an/absolute/folder.")
     api_host: str = Field(default="127.0.0.1", description="The address that the API binds to.")
     api_port: int = Field(default=8000, ge=0, le=65535, description="The port of the API.")

@@ -74,7 +74,9 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
         raise InvalidInput("Write a prompt, or send the id of an uploaded photo.", field="prompt")
     style = _style(app, wanted.style)
     provider = _provider(app, wanted.provider or app.settings.gen_provider)
-    upload = await _upload(app, viewer, wanted.upload_id) if wanted.upload_id else None
+    upload = None
+    if wanted.upload_id is not None:
+        upload = await _upload(app, viewer, wanted.upload_id)
     _check_capabilities(provider, wanted.size, has_photo=upload is not None)
     seed = _check_seed(wanted.seed)
     return await admit(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tests.servers import PostgresForTests
 
 TEMPLATE = "mintari_template"
-SECRET = "a secret of the tests, long enough for HS256"
+SECRET = "a secret of the tests that is long enough for HS256 and HS384"
 _numbers = itertools.count(1)
 
 MakeSettings = "Callable[..., Settings]"

@@ -58,6 +58,7 @@ def test_a_ready_part_is_waited_for_and_one_that_is_meant_to_end_ends_first() ->
 def test_a_part_that_ends_is_said_and_started_again() -> None:
     stages = "[[part('one', POLITE)], [part('two', POLITE)]]"
     with running(*supervised(stages)) as program:
+        program.line_with("two | is here")
         program.line_with("all run")
         first = pid_of(program, "one")
         os.kill(first, signal.SIGKILL)
