@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -18,22 +17,19 @@ class _Clear(click.Group):
     """Says what people can act on in a line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from pydantic import ValidationError
-
-        from mintari.embedded.errors import EmbeddedError
-        from mintari.explain import explain
-        from mintari.parts import PartFailed
-
         try:
             return super().invoke(ctx)
-        except (EmbeddedError, PartFailed) as error:
-            raise click.ClickException(str(error)) from error
-        except ValidationError as error:
-            raise click.ClickException("\n       ".join(explain(error))) from error
+        except Exception as error:
+            from mintari.explain import advice
+
+            lines = advice(error)
+            if not lines:
+                raise
+            raise click.ClickException("\n       ".join(lines)) from error
 
 
 @click.group(cls=_Clear, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(importlib.metadata.version("mintari"), message="mintari %(version)s")
+@click.version_option(package_name="mintari", message="mintari %(version)s")
 def cli() -> None:
     """Mintari turns a photo or a sentence into painted frames."""
 

@@ -1,16 +1,41 @@
-"""Turns what is wrong with the settings into lines that a person can act on."""
+"""Turns errors that a person can act on into lines that say how."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from pydantic import ValidationError
 
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-_MISSING_ADDRESS = "; `mintari up` starts one of its own when it is not set"
+# By name, so that `mintari up` need not import what only other commands raise.
+_CLEAR = {
+    "EmbeddedError",
+    "PartFailed",
+    "SetupError",
+    "UnknownProviderError",
+    "StorageMisconfigured",
+    "StyleFileError",
+    "ProviderMisconfigured",
+}
+_MISSING_ADDRESS = "; `mintari up` brings one of its own"
+
+
+def advice(error: BaseException) -> list[str]:
+    """What to tell about an error; nothing for one that only its traceback explains.
+
+    Parts that run together raise groups: the first error of a group counts.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return advice(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+    if isinstance(error, ValidationError):
+        return explain(error)
+    if _CLEAR & {kind.__name__ for kind in type(error).__mro__}:
+        return str(error).splitlines()
+    return []
 
 
 def explain(error: ValidationError) -> list[str]:
@@ -28,7 +53,9 @@ def _explain_one(detail: ErrorDetails) -> str:
     if field is None:
         return f"{name.upper()}: {message}" if name else message
     if detail["type"] == "missing":
-        return f"{name.upper()} is not set: {field.description}{_MISSING_ADDRESS}"
+        return (
+            f"{name.upper()} is not set: {(field.description or '').rstrip('.')}{_MISSING_ADDRESS}"
+        )
     shown = f" (it is {detail['input']!r})" if _may_be_shown(name) else ""
     return f"{name.upper()}: {message}{shown}. {field.description or ''}".strip()
 
