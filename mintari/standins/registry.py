@@ -1,0 +1,17 @@
+"""The stand-ins that there are: one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mintari.standins import gemini
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from starlette.applications import Starlette
+
+APPLICATIONS: Mapping[str, Callable[[], Starlette]] = {
+    gemini.NAME: gemini.application,
+}
+"""Makes the application of each stand-in, by the provider's or storage's name."""

@@ -1,0 +1,169 @@
+"""Providers pointed at their stand-ins, over real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from core.settings import Settings
+from core.vocabulary import ImageSize, ProgressKind, SizePx
+from mintari.standins import gemini
+from mintari.standins.running import RunningStandIn, running
+from providers.base import Accepted, Finished, PaintRequest, Provider, ProviderError, Update
+from providers.gemini import GeminiProvider
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+
+    from starlette.applications import Starlette
+
+KEY = "a-secret-key-of-the-tests"
+WRONG_KEY = "a-wrong-key-of-the-tests"
+
+
+def settings_with(**values: Any) -> Settings:
+    """Settings of which only `values` matter; no file is read."""
+    given: dict[str, Any] = {
+        "_env_file": None,
+        "database_url": "postgresql://nobody@127.0.0.1:1/none",
+        "redis_url": "redis://127.0.0.1:1",
+        "storage_url": "file:///nowhere",
+        "gen_timeout_ms": 10_000,
+        **values,
+    }
+    return Settings(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One provider, its stand-in, and where its contract differs from the others'.
+
+    `unlike` names the error (and its attributes) of faults that this wire words differently.
+    """
+
+    name: str
+    make: Callable[[Settings], Provider | None]
+    application: Callable[[], Starlette]
+    settings: Callable[[str], Mapping[str, object]]
+    key_setting: str | None
+    model_setting: str | None
+    sizes: Mapping[ImageSize, SizePx]
+    progress: ProgressKind
+    resumes: bool = False
+    keeps_seed: bool = True
+    unlike: Mapping[str, type[ProviderError]] = field(
+        default_factory=dict[str, type[ProviderError]]
+    )
+
+    def provider(self, url: str, **overrides: Any) -> Provider:
+        """The provider, pointed at `url`."""
+        provider = self.make(settings_with(**{**self.settings(url), **overrides}))
+        assert provider is not None
+        return provider
+
+
+CASES = [
+    Case(
+        name="gemini",
+        make=GeminiProvider.from_settings,
+        application=gemini.application,
+        settings=lambda url: {"gemini_api_key": KEY, "gemini_base_url": f"{url}/v1beta"},
+        key_setting="gemini_api_key",
+        model_setting="gemini_model",
+        sizes={
+            ImageSize.SQUARE_1024: SizePx(1024, 1024),
+            ImageSize.PORTRAIT_1024X1536: SizePx(832, 1248),
+            ImageSize.LANDSCAPE_1536X1024: SizePx(1248, 832),
+        },
+        progress=ProgressKind.INDETERMINATE,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A provider's case and its running stand-in."""
+
+    case: Case
+    stand_in: RunningStandIn
+
+    @contextlib.asynccontextmanager
+    async def provider(self, **overrides: Any) -> AsyncGenerator[Provider]:
+        """The provider, pointed at the stand-in, with other settings."""
+        provider = self.case.provider(self.stand_in.url, **overrides)
+        try:
+            yield provider
+        finally:
+            await provider.aclose()
+
+
+@contextlib.contextmanager
+def running_case(case: Case) -> Generator[Setup]:
+    """A case with its stand-in."""
+    with running(case.application()) as stand_in:
+        yield Setup(case, stand_in)
+
+
+def paint_request(prompt: str = "a fox in the snow", **fields: Any) -> PaintRequest:
+    """A request whose prompt reaches the provider inside of an assembled one."""
+    request = PaintRequest(
+        request_id="0b0e7a32-0000-4000-8000-000000000001:1",
+        prompt=prompt,
+        assembled_prompt=f"Painted in gouache: {prompt}. No text.",
+        negative_prompt="photorealism",
+        style="ghibli",
+        size=ImageSize.SQUARE_1024,
+        seed=4242,
+    )
+    return dataclasses.replace(request, **fields)
+
+
+def photo(width: int = 320, height: int = 240) -> bytes:
+    """A small photo as the service keeps it."""
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((width, height)).convert("RGB").save(buffer, "WEBP")
+    return buffer.getvalue()
+
+
+def size_of(image: bytes) -> SizePx:
+    """Width and height of an encoded picture."""
+    with Image.open(io.BytesIO(image)) as opened:
+        return SizePx(*opened.size)
+
+
+async def updates_of(updates: AsyncGenerator[Update, None]) -> list[Update]:
+    """All updates of a call."""
+    async with contextlib.aclosing(updates):
+        return [update async for update in updates]
+
+
+async def picture_of(updates: AsyncGenerator[Update, None]) -> Finished:
+    """The last update, which is the picture."""
+    last = (await updates_of(updates))[-1]
+    assert isinstance(last, Finished)
+    return last
+
+
+async def accepted_by(updates: AsyncGenerator[Update, None]) -> str:
+    """The id under which a provider accepts a call; the call is then left alone."""
+    async with contextlib.aclosing(updates):
+        first = await anext(updates)
+    assert isinstance(first, Accepted)
+    return first.external_id
+
+
+async def error_of(updates: AsyncGenerator[Update, None]) -> ProviderError:
+    """The error that a call ends with; its whole traceback is free of credentials."""
+    with pytest.raises(ProviderError) as raised:
+        await updates_of(updates)
+    told = "".join(traceback.format_exception(raised.value))
+    assert KEY not in told
+    assert WRONG_KEY not in told
+    return raised.value
