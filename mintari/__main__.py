@@ -2,4 +2,6 @@
 
 from mintari.cli import main
 
-main()
+# Guarded: the processes that decode pictures import the main module again.
+if __name__ == "__main__":
+    main()
