@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_process
-import thash
+import numpy as np
 from PIL import Image, ImageOps
+from thash import rgba_to_thumb_hash_numpy  # 0.6 ms; the pure Python one takes 26 ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,4 +152,6 @@ def _thumbhash(image: Image.Image) -> str:
     small = image.copy()
     small.thumbnail((THUMBHASH_EDGE_PX, THUMBHASH_EDGE_PX))
     rgba = small.convert("RGBA")
-    return base64.b64encode(bytes(thash.rgba_to_thumb_hash(*rgba.size, list(rgba.tobytes())))).decode()
+    return base64.b64encode(
+        bytes(rgba_to_thumb_hash_numpy(*rgba.size, np.asarray(rgba).ravel()))
+    ).decode()
