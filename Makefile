@@ -75,7 +75,7 @@ $(STAMPS)/venv:
 		fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-		echo "Mintari needs Python 3.11 or newer; found: $$(python3 --version 2>&1 || true)."; \
+		echo "Mintari needs Python 3.11 or newer; found: $$(command -v python3 >/dev/null && python3 --version 2>&1 || echo none)."; \
 		echo "Install it (python.org, apt, brew, uv), or name it: make run PYTHON=/path/to/python3.11"; \
 		exit 1; \
 	fi; \
@@ -84,10 +84,10 @@ $(STAMPS)/venv:
 		echo "On Debian and Ubuntu: apt install python3-venv"; \
 		exit 1; \
 	fi; \
-	echo "Making the environment $(VENV) with $$("$$found" --version)"; \
 	if [ -e "$(VENV)" ] && [ ! -f "$(VENV)/pyvenv.cfg" ]; then \
 		echo "$(VENV) exists and is no Python environment: name another one with VENV=..."; exit 1; \
 	fi; \
+	echo "Making the environment $(VENV) with $$("$$found" --version)"; \
 	"$$found" -m venv --clear "$(VENV)"; \
 	mkdir -p $(STAMPS); touch $@
 

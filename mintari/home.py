@@ -76,8 +76,11 @@ class Home:
         """Create it and see that it can be written. Raises FolderUnusable."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # The servers' user passes through, see `identity`; nobody lists it.
-            self.path.mkdir(mode=0o700 if run_as is None else 0o711, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir()
+                # The servers' user passes through, see `identity`; nobody else lists it. Only a
+                # folder that we have made: another one's mode is its owner's choice.
+                self.path.chmod(0o700 if run_as is None else 0o711)
         except OSError as error:
             raise FolderUnusable(
                 f"The data folder {self.path} cannot be made ({error.strerror}):"

@@ -13,7 +13,8 @@ _COLORS = {"postgres": "blue", "valkey": "red", "api": "green", "worker": "magen
 
 def say(part: str, text: str) -> None:
     """Show one line of a part, with the part's name in front."""
-    _write(f"{click.style(part.ljust(_WIDTH), fg=_COLORS.get(part))} | {text}")
+    name = part.ljust(_WIDTH)
+    _write(f"{click.style(name, fg=_COLORS[part]) if part in _COLORS else name} | {text}")
 
 
 def show(text: str) -> None:

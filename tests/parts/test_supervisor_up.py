@@ -16,6 +16,8 @@ import pytest
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from mintari.embedded.identity import RunAs
+from mintari.home import Home
 from tests.programs import Program, running
 from tests.servers import is_alive, server_folder, until
 
@@ -282,6 +284,19 @@ def test_a_read_only_folder_is_said(home: Path) -> None:
         f"Error: The folder {home} cannot be used (Permission denied):"
         " make it writable, or set MINTARI_HOME to a folder that is."
     )
+
+
+def test_only_a_new_folder_gets_its_mode_from_us_whatever_the_umask(home: Path) -> None:
+    nobody = RunAs("nobody", 65534, 65534)
+    before = os.umask(0o077)
+    try:
+        Home(home / "new").prepare(nobody)
+        (home / "old").mkdir()
+        Home(home / "old").prepare(nobody)
+    finally:
+        os.umask(before)
+    assert (home / "new").stat().st_mode & 0o777 == 0o711
+    assert (home / "old").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize(
