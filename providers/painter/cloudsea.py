@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 def cloud_sea_layers(scene: Scene) -> list[Layer]:
     """Back to front."""
-    layers = [Layer("cloud sea", 160, _paint_cloud_sea)]
+    layers = [Layer("cloud sea", 330, _paint_cloud_sea)]
     if scene.buildings or not any(creature in FLYING for creature in scene.creatures):
-        layers.append(Layer("island", 130, _paint_floating_island))
-    layers.append(Layer("near clouds", 90, _paint_cloud_foreground))
+        layers.append(Layer("island", 125, _paint_floating_island))
+    layers.append(Layer("near clouds", 80, _paint_cloud_foreground))
     return layers
 
 

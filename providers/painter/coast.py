@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def sea_layers(_: Scene) -> list[Layer]:
     """Back to front."""
     return [
-        Layer("islands", 110, paint_islands),
-        Layer("water", 210, lambda sheet: water.paint_water(sheet, sheet.horizon, calm=0.35)),
-        Layer("headland", 240, _paint_headland),
-        Layer("shore", 150, _paint_shore),
+        Layer("islands", 45, paint_islands),
+        Layer("water", 60, lambda sheet: water.paint_water(sheet, sheet.horizon, calm=0.35)),
+        Layer("headland", 190, _paint_headland),
+        Layer("shore", 95, _paint_shore),
     ]
 
 

@@ -19,7 +19,7 @@ from providers.painter.composition import (
     sun_side,
 )
 from providers.painter.scene import Building, Place, Plant, Season
-from providers.painter.turf import paint_turf
+from providers.painter.turf import has_turf, paint_turf
 
 if TYPE_CHECKING:
     from providers.painter.colour import Plane
@@ -32,25 +32,22 @@ def hill_layers(scene: Scene) -> list[Layer]:
     """Back to front."""
     layers: list[Layer] = []
     if scene.mountains or scene.place is Place.MOUNTAINS:
-        layers.append(Layer("mountains", 260, paint_ranges))
+        layers.append(Layer("mountains", 150, paint_ranges))
     layers += [
-        Layer("far hill", 110, lambda sheet: paint_hill(sheet, FAR, woods=0.4)),
-        Layer("middle hill", 150, lambda sheet: paint_hill(sheet, MIDDLE, woods=0.22)),
-        Layer("buildings", 70, _paint_hill_buildings),
-        Layer("near hill", 110, lambda sheet: paint_hill(sheet, NEAR, woods=0.0)),
+        Layer("far hill", 40, lambda sheet: paint_hill(sheet, FAR, woods=0.4)),
+        Layer("middle hill", 35, lambda sheet: paint_hill(sheet, MIDDLE, woods=0.22)),
     ]
-    if scene.place is not Place.DESERT:
-        layers.append(Layer("meadow", 130, _paint_meadow))
+    if scene.buildings:
+        layers.append(Layer("buildings", 25, _paint_hill_buildings))
+    layers.append(Layer("near hill", 25, lambda sheet: paint_hill(sheet, NEAR, woods=0.0)))
+    if has_turf(scene):
+        layers.append(Layer("meadow", 35, _paint_meadow))
     if scene.place is Place.RIVER:
-        layers.append(
-            Layer("river", 190, lambda sheet: water.paint_river(sheet, sheet.horizon + 0.19))
-        )
+        layers.append(Layer("river", 50, lambda at: water.paint_river(at, at.horizon + 0.19)))
     if scene.path:
-        layers.append(
-            Layer("path", 80, lambda sheet: forest.paint_path(sheet, sheet.horizon + 0.19))
-        )
-    if scene.place is not Place.DESERT:
-        layers.append(Layer("trees", 150, _paint_trees))
+        layers.append(Layer("path", 35, lambda at: forest.paint_path(at, at.horizon + 0.19)))
+    if has_trees(scene) and scene.place is not Place.DESERT:
+        layers.append(Layer("trees", 35, _paint_trees))
     return layers
 
 
@@ -100,15 +97,25 @@ def foliage_of(sheet: Sheet) -> Tones:
     return sheet.palette.foliage
 
 
+def has_firs(scene: Scene) -> bool:
+    """True where firs stand: asked for, in the mountains, in winter."""
+    return (
+        Plant.CONIFER in scene.plants
+        or scene.place is Place.MOUNTAINS
+        or scene.season is Season.WINTER
+    )
+
+
+def has_trees(scene: Scene) -> bool:
+    """True where any tree stands near the viewer."""
+    return has_firs(scene) or bool({Plant.TREE, Plant.BLOSSOM} & set(scene.plants))
+
+
 def _paint_trees(sheet: Sheet) -> None:
     rng, scene = sheet.rng("trees"), sheet.scene
     line, sun_x = line_of(sheet, NEAR), sun_side(sheet)
     bark = sheet.palette.lit((0.47, 0.35, 0.27))
-    if (
-        Plant.CONIFER in scene.plants
-        or scene.place is Place.MOUNTAINS
-        or scene.season is Season.WINTER
-    ):
+    if has_firs(scene):
         paint_conifers(sheet, rng, line)
     if not {Plant.TREE, Plant.BLOSSOM} & set(scene.plants):
         return

@@ -10,10 +10,17 @@ from providers.painter import land, plants, water
 from providers.painter.buildings import paint_building, paint_village
 from providers.painter.colour import Plane, as_f32, mix
 from providers.painter.composition import FAR, Hill, Layer, line_of, places_on, sun_side
-from providers.painter.hills import foliage_of, paint_conifers, paint_hill, paint_ranges
-from providers.painter.scene import Building, Plant, Season
+from providers.painter.hills import (
+    foliage_of,
+    has_firs,
+    has_trees,
+    paint_conifers,
+    paint_hill,
+    paint_ranges,
+)
+from providers.painter.scene import Building, Plant
 from providers.painter.sketch import sketch
-from providers.painter.turf import paint_turf
+from providers.painter.turf import has_turf, paint_turf
 
 if TYPE_CHECKING:
     from providers.painter.scene import Scene
@@ -22,17 +29,19 @@ if TYPE_CHECKING:
 
 def lake_layers(scene: Scene) -> list[Layer]:
     """Back to front."""
-    return [
-        Layer("mountains", 260, paint_ranges),
-        Layer("far shore", 150, _paint_far_shore),
-        Layer(
-            "water", 210, lambda sheet: water.paint_water(sheet, sheet.horizon + 0.075, calm=0.85)
-        ),
-        Layer("gate", 40, _paint_lake_gate),
-        Layer("near shore", 110, _paint_near_shore),
-        Layer("trees", 150, _paint_trees_by_water),
-        Layer("turf", 100, lambda sheet: paint_turf(sheet, 0.90, _near_shore_line(sheet))),
+    layers = [
+        Layer("mountains", 150, paint_ranges),
+        Layer("far shore", 85, _paint_far_shore),
+        Layer("water", 60, lambda at: water.paint_water(at, at.horizon + 0.075, calm=0.85)),
     ]
+    if Building.GATE in scene.buildings:
+        layers.append(Layer("gate", 10, _paint_lake_gate))
+    layers.append(Layer("near shore", 25, _paint_near_shore))
+    if has_trees(scene):
+        layers.append(Layer("trees", 35, _paint_trees_by_water))
+    if has_turf(scene):
+        layers.append(Layer("turf", 35, lambda at: paint_turf(at, 0.90, _near_shore_line(at))))
+    return layers
 
 
 def _paint_far_shore(sheet: Sheet) -> None:
@@ -52,10 +61,9 @@ def _paint_far_shore(sheet: Sheet) -> None:
 
 
 def _paint_lake_gate(sheet: Sheet) -> None:
-    if Building.GATE in sheet.scene.buildings:
-        x, y = sheet.focus * sheet.width, (sheet.horizon + 0.20) * sheet.height
-        _paint_reflection(sheet, x, y)
-        paint_building(sheet, Building.GATE, x, y, 1.25)
+    x, y = sheet.focus * sheet.width, (sheet.horizon + 0.20) * sheet.height
+    _paint_reflection(sheet, x, y)
+    paint_building(sheet, Building.GATE, x, y, 1.25)
 
 
 def _paint_reflection(sheet: Sheet, x: float, y: float) -> None:
@@ -88,7 +96,7 @@ def _paint_near_shore(sheet: Sheet) -> None:
 
 def _paint_trees_by_water(sheet: Sheet) -> None:
     rng, scene, line = sheet.rng("trees"), sheet.scene, _near_shore_line(sheet)
-    if Plant.CONIFER in scene.plants or scene.season is Season.WINTER:
+    if has_firs(scene):
         paint_conifers(sheet, rng, line)
     if not {Plant.TREE, Plant.BLOSSOM} & set(scene.plants):
         return

@@ -23,7 +23,7 @@ SWIMMING = (Creature.BOAT, Creature.WHALE)
 
 def life_layers(scene: Scene) -> list[Layer]:
     """One layer for each creature, in the prompt's order."""
-    return [Layer(str(kind), 45, _life_painter(kind, i)) for i, kind in enumerate(scene.creatures)]
+    return [Layer(str(kind), 8, _life_painter(kind, i)) for i, kind in enumerate(scene.creatures)]
 
 
 def _life_painter(kind: Creature, place: int) -> Callable[[Sheet], None]:
@@ -58,17 +58,14 @@ def _paint_one(sheet: Sheet, kind: Creature, rng: np.random.Generator, place: in
         return
     if kind in SWIMMING:
         size = 0.15 if kind is Creature.BOAT else 0.20
-        x, y = 0.5 + side * rng.uniform(0.14, 0.30), sheet.horizon + rng.uniform(0.13, 0.19)
+        x, y = 0.5 + side * rng.uniform(0.22, 0.30), sheet.horizon + rng.uniform(0.15, 0.20)
         before = sheet.picture.copy()
         creatures.paint_figure(sheet, kind, x * sheet.width, y * sheet.height, size * sheet.unit,
                                mirrored=mirrored)  # fmt: skip
-        draught = 0.10 if kind is Creature.WHALE else 0.018
+        # A boat floats on the line, a whale shows its back: its drawing ends a fifth below.
+        draught = 0.16 if kind is Creature.WHALE else 0.10
         submerge(
-            sheet,
-            before,
-            (y - draught * size / 0.20 * sheet.unit / sheet.height),
-            size * sheet.unit,
-            x,
+            sheet, before, y - draught * size * sheet.unit / sheet.height, size * sheet.unit, x
         )
         return
     sizes = {Creature.TRAVELLER: 0.23, Creature.DEER: 0.19, Creature.RABBIT: 0.10}

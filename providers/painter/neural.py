@@ -14,6 +14,7 @@ from providers.painter.colour import (
     from_image,
     resize,
     resize_plane,
+    smoothstep,
     soften,
     to_image,
 )
@@ -83,8 +84,11 @@ def lay_brushwork(
     small = resize_plane(own, painted.shape[1], painted.shape[0])
     own_broad, their_broad = soften(small, unit * 0.03), soften(theirs, unit * 0.03)
     change = (theirs - their_broad) - (small - own_broad)
-    # A black contour on a light cheek is the networks' favourite; keep it within bounds.
-    bounded = np.tanh(change / 0.22) * 0.22
+    # Black contours on light cheeks and streaks in clear skies are the networks' favourites:
+    # keep them within bounds, narrow ones where the picture itself is calm.
+    busy = soften(as_f32(np.abs(small - own_broad)), unit * 0.014)
+    bound = 0.022 + 0.18 * smoothstep(0.012, 0.075, busy)
+    bounded = np.tanh(change / bound) * bound
     shift: Plane = as_f32(strength * bounded + tone * (their_broad - own_broad))
     result = picture + resize_plane(shift, width, height)[..., None]
     if chroma > 0.0:

@@ -33,6 +33,8 @@ MODEL = "local-painter-1"
 PREVIEW_PX = 256
 # The networks were trained for 500 to 1000 px; larger strokes are enlarged, and save seconds.
 _COARSE_PX, _FINE_PX = 320, 832
+# Measured on one core: a preview, and the final PNG for a megapixel.
+_PREVIEW_MS, _ENCODING_MS = 12, 185
 # The first sketch is this small: all of the composition within a tenth of a second.
 _SKETCH_PX = 72
 
@@ -93,9 +95,11 @@ class Painting:
         steps = self._photo_steps() if self._order.photo else self._scene_steps()
         steps += self._style_steps()
         megapixels = self._order.width * self._order.height / 1e6
-        costs = [step.cost_ms * (1.0 if step.fixed else megapixels) for step in steps]
-        encoding_ms = 130 * megapixels
-        total, done = sum(costs) + encoding_ms, 0.0
+        costs = [
+            step.cost_ms * (1.0 if step.fixed else megapixels) + _PREVIEW_MS * step.show
+            for step in steps
+        ]
+        total, done = sum(costs) + _ENCODING_MS * megapixels, 0.0
         for step, cost in zip(steps, costs, strict=True):
             step.run()
             done += cost
@@ -109,8 +113,8 @@ class Painting:
         layers = layers_of(self._scene)
         sheet = sheet_of(self._scene, self._seed, self._picture)
         return [
-            _Step("sketch", 90, lambda: self._sketch(layers, _SKETCH_PX), show=True, fixed=True),
-            _Step("study", 130, lambda: self._sketch(layers, PREVIEW_PX), show=True, fixed=True),
+            _Step("sketch", 70, lambda: self._sketch(layers, _SKETCH_PX), show=True, fixed=True),
+            _Step("study", 105, lambda: self._sketch(layers, PREVIEW_PX), show=True, fixed=True),
             *(_Step(layer.name, layer.cost_ms, _painter(layer, sheet)) for layer in layers),
         ]
 
@@ -129,10 +133,10 @@ class Painting:
     def _photo_steps(self) -> list[_Step]:
         radius = self._look.smooth / 1000.0
         return [
-            _Step("photo", 110, self._open_photo, show=True),
-            _Step("light", 90, self._relight),
-            _Step("patches", 330, lambda: self._smooth(radius), show=True),
-            _Step("air", 60, self._dress),
+            _Step("photo", 20, self._open_photo, show=True),
+            _Step("light", 35, self._relight),
+            _Step("patches", 125, lambda: self._smooth(radius), show=True),
+            _Step("air", 55, self._dress),
         ]
 
     def _open_photo(self) -> None:
@@ -160,22 +164,24 @@ class Painting:
     def _style_steps(self) -> list[_Step]:
         longer = max(self._order.width, self._order.height)
         fine = min(longer, _FINE_PX)
-        fine_ms = 520 * fine * fine * (self._order.width * self._order.height) / longer**2 / 1e6
-        steps = [_Step("clip", 10, self._clip)]
+        fine_ms = 480 * fine * fine * (self._order.width * self._order.height) / longer**2 / 1e6
+        steps = [_Step("clip", 2, self._clip)]
         if not self._order.photo and self._look.smooth_scene >= 1.0:
             radius = self._look.smooth_scene / 1000.0
-            steps.append(_Step("patches", 330, lambda: self._smooth(radius)))
+            steps.append(_Step("patches", 125, lambda: self._smooth(radius)))
+        pen = self._look.lines if self._order.photo else self._look.lines_scene
+        drawn = [_Step("lines", 125, lambda: self._draw(pen))] if pen > 0.0 else []
         return [
             *steps,
-            _Step("flow", 45, self._feel_flow, show=True),
+            _Step("flow", 35, self._feel_flow, show=True),
             _Step("broad brush", 55, lambda: self._brush(_COARSE_PX), fixed=True),
-            _Step("broad strokes", 110, lambda: self._lay(0.35), show=True),
+            _Step("broad strokes", 35, lambda: self._lay(0.35), show=True),
             _Step("fine brush", fine_ms, lambda: self._brush(fine), fixed=True),
-            _Step("fine strokes", 110, lambda: self._lay(1.0), show=True),
-            _Step("grade", 70, self._grade),
-            _Step("paint", 170, self._texture, show=True),
-            _Step("lines", 120, self._draw),
-            _Step("paper", 160, self._lay_paper, show=True),
+            _Step("fine strokes", 55, lambda: self._lay(1.0), show=True),
+            _Step("grade", 20, self._grade),
+            _Step("paint", 60, self._texture, show=True),
+            *drawn,
+            _Step("paper", 105, self._lay_paper, show=True),
         ]
 
     def _clip(self) -> None:
@@ -209,16 +215,14 @@ class Painting:
         picture = finish.add_bristles(picture, self._flow, look, self._rng("bristles"))
         self._picture = finish.add_hatch(picture, look.hatch, self._rng("hatch"))
 
-    def _draw(self) -> None:
+    def _draw(self, strength: float) -> None:
         assert self._flow is not None
         look = self._look
-        strength = look.lines if self._order.photo else look.lines_scene
-        if strength > 0.0:
-            pen = lines.pen_lines(
-                self._source, self._flow, width=look.line_width / 1000.0, detail=look.line_detail
-            )
-            hand = fbm(self._rng("hand"), self._order.width, self._order.height, 6.0)
-            lines.draw_lines(self._picture, pen, hex_colour(look.line_colour), strength, hand)
+        pen = lines.pen_lines(
+            self._source, self._flow, width=look.line_width / 1000.0, detail=look.line_detail
+        )
+        hand = fbm(self._rng("hand"), self._order.width, self._order.height, 6.0)
+        lines.draw_lines(self._picture, pen, hex_colour(look.line_colour), strength, hand)
 
     def _lay_paper(self) -> None:
         look = self._look

@@ -85,7 +85,7 @@ _HOURS: Mapping[Time, _Hour] = {
     ),
     Time.DAY: _Hour(
         ("#1f66bd", "#3a8ad8", "#6db4ea", "#a9d8f2", "#dcf1f5"),
-        "#fffbe6", "#fff3cf", ("#93b2d8", "#d4e4f3", "#fffefa"), "#b4d8ec",
+        "#fffbe6", "#eef7fb", ("#93b2d8", "#d4e4f3", "#fffefa"), "#b4d8ec",
         (1.06, 1.03, 0.90), (0.46, 0.60, 0.70), 0.0,
     ),
     Time.SUNSET: _Hour(

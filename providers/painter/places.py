@@ -39,21 +39,21 @@ def weather_layers(scene: Scene) -> list[Layer]:
     """What lies over everything: fog, rain, snow, leaves, light."""
     layers: list[Layer] = []
     if scene.weather is Weather.FOG:
-        layers.append(Layer("fog", 90, lambda sheet: weather.paint_fog(sheet, 0.85)))
+        layers.append(Layer("fog", 20, lambda sheet: weather.paint_fog(sheet, 0.85)))
     if scene.weather is Weather.STORM:
-        layers.append(Layer("lightning", 70, weather.paint_lightning))
+        layers.append(Layer("lightning", 20, weather.paint_lightning))
     if scene.weather in (Weather.RAIN, Weather.STORM):
         slant = 0.5 if scene.weather is Weather.STORM else 0.18
-        layers.append(Layer("rain", 120, lambda sheet: weather.paint_rain(sheet, slant=slant)))
+        layers.append(Layer("rain", 40, lambda sheet: weather.paint_rain(sheet, slant=slant)))
     if scene.weather is Weather.SNOW:
-        layers.append(Layer("snowfall", 110, weather.paint_snowfall))
+        layers.append(Layer("snowfall", 55, weather.paint_snowfall))
     if (
         scene.weather is Weather.WIND
         or Plant.BLOSSOM in scene.plants
         or scene.season is Season.AUTUMN
     ):
-        layers.append(Layer("petals", 60, _paint_blown))
-    layers.append(Layer("light", 120, _paint_light))
+        layers.append(Layer("petals", 15, _paint_blown))
+    layers.append(Layer("light", 50, _paint_light))
     return layers
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,6 +95,20 @@ class Plant(StrEnum):
     FLOWERS = "flowers"
     MUSHROOMS = "mushrooms"
     REEDS = "reeds"
+
+
+class Flag(Enum):
+    """Yes-or-no parts of a wish; values are the fields' names.
+
+    No StrEnum: `"mountains"` would be equal to the place of that name.
+    """
+
+    MOUNTAINS = "mountains"
+    MOON = "moon"
+    STARS = "stars"
+    RAINBOW = "rainbow"
+    BIG_CLOUDS = "big_clouds"
+    PATH = "path"
 
 
 class Target(StrEnum):

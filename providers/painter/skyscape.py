@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 def sky_layers(scene: Scene) -> list[Layer]:
     """Back to front."""
-    layers = [Layer("sky", 60, _paint_sky), Layer("lights", 60, _paint_lights)]
+    layers = [Layer("sky", 20, _paint_sky), Layer("lights", 30, _paint_lights)]
     if scene.weather in (Weather.RAIN, Weather.STORM, Weather.SNOW, Weather.CLOUDY):
-        layers.append(Layer("ceiling", 80, _paint_ceiling))
+        layers.append(Layer("ceiling", 35, _paint_ceiling))
     else:
         layers.append(Layer("far clouds", 60, _paint_far_clouds))
-        layers.append(Layer("clouds", 110, _paint_near_clouds))
+        layers.append(Layer("clouds", 60, _paint_near_clouds))
     if scene.rainbow:
-        layers.append(Layer("rainbow", 40, _paint_bow))
+        layers.append(Layer("rainbow", 20, _paint_bow))
     return layers
 
 
@@ -36,7 +36,7 @@ def _paint_lights(sheet: Sheet) -> None:
     if scene.stars and dim == 1.0:
         sky.paint_stars(sheet.picture, sheet.rng("stars"), sheet.horizon, 1.0)
     sky.paint_glow(
-        sheet.picture, sheet.palette, sheet.sun, (0.5 if scene.time is Time.DAY else 0.85) * dim
+        sheet.picture, sheet.palette, sheet.sun, (0.42 if scene.time is Time.DAY else 0.85) * dim
     )
     if scene.moon:
         sky.paint_moon(sheet.picture, sheet.palette, sheet.rng("moon"), sheet.sun, 0.062)
@@ -55,12 +55,14 @@ def _paint_far_clouds(sheet: Sheet) -> None:
 
 def _paint_near_clouds(sheet: Sheet) -> None:
     rng = sheet.rng("near clouds")
-    big = sheet.scene.big_clouds or rng.random() < 0.65
+    night = sheet.scene.time is Time.NIGHT
+    big = sheet.scene.big_clouds or rng.random() < (0.2 if night else 0.65)
     side = 1.0 - sheet.sun[0] + rng.uniform(-0.08, 0.08)
     tall = rng.uniform(0.62, 0.80) if big else rng.uniform(0.3, 0.45)
     tones = sheet.palette.cloud
-    if sheet.scene.time is Time.NIGHT:
-        tones = tones.mixed(sheet.palette.sky[2], 0.30)
+    if night:
+        # Against stars a heap cloud with strong shadows looks like a rock.
+        tones = tones.mixed(sheet.palette.sky[2], 0.48)
     aspect = sheet.width / sheet.height
     clouds.paint_cumulus(
         sheet.picture, tones, rng, centre=(side, sheet.horizon * rng.uniform(0.90, 0.98)),

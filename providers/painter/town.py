@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def town_layers(scene: Scene) -> list[Layer]:
     """Back to front."""
-    rows = [Layer(f"row {i}", 130, _row_painter(i)) for i in range(5)]
+    rows = [Layer(f"row {i}", 105, _row_painter(i)) for i in range(5)]
     return [
-        Layer("islands", 110, paint_islands),
-        Layer("water", 210, lambda sheet: water.paint_water(sheet, sheet.horizon, calm=0.4)),
+        Layer("islands", 45, paint_islands),
+        Layer("water", 60, lambda sheet: water.paint_water(sheet, sheet.horizon, calm=0.4)),
         *rows,
     ]
 

@@ -11,7 +11,18 @@ if TYPE_CHECKING:
     import numpy as np
 
     from providers.painter.colour import Plane
+    from providers.painter.scene import Scene
     from providers.painter.sheet import Sheet
+
+
+def _is_green(scene: Scene) -> bool:
+    """True where grass and flowers grow."""
+    return scene.season is not Season.WINTER and scene.place is not Place.DESERT
+
+
+def has_turf(scene: Scene) -> bool:
+    """True when `paint_turf` has something to paint."""
+    return _is_green(scene) or bool({Plant.REEDS, Plant.MUSHROOMS} & set(scene.plants))
 
 
 def paint_turf(sheet: Sheet, top: float, line: Plane | None = None) -> None:
@@ -21,7 +32,7 @@ def paint_turf(sheet: Sheet, top: float, line: Plane | None = None) -> None:
     """
     scene, rng, palette = sheet.scene, sheet.rng("turf"), sheet.palette
     share = max(0.0, min(1.0, (1.0 - top) / 0.2))
-    green = scene.season is not Season.WINTER and scene.place is not Place.DESERT
+    green = _is_green(scene)
     if green:
         plants.paint_grass(sheet.picture, palette.ground, rng, top=top, count=int(2600 * share),
                            blade_px=0.052 * sheet.unit, line=line)  # fmt: skip

@@ -11,7 +11,7 @@ from providers.painter.buildings import paint_building
 from providers.painter.colour import mix
 from providers.painter.composition import Layer
 from providers.painter.scene import Time
-from providers.painter.turf import paint_turf
+from providers.painter.turf import has_turf, paint_turf
 
 if TYPE_CHECKING:
     from providers.painter.scene import Scene
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 def forest_layers(scene: Scene) -> list[Layer]:
     """Back to front."""
     layers = [
-        Layer("clearing", 110, forest.paint_clearing),
-        Layer("far trunks", 110, lambda sheet: forest.paint_trunks(sheet, 0.9, 16)),
-        Layer("trunks", 110, lambda sheet: forest.paint_trunks(sheet, 0.62, 9)),
-        Layer("floor", 150, forest.paint_floor),
+        Layer("clearing", 25, forest.paint_clearing),
+        Layer("far trunks", 35, lambda sheet: forest.paint_trunks(sheet, 0.9, 16)),
+        Layer("trunks", 35, lambda sheet: forest.paint_trunks(sheet, 0.62, 9)),
+        Layer("floor", 60, forest.paint_floor),
     ]
     if scene.path:
-        layers.append(Layer("path", 80, lambda sheet: forest.paint_path(sheet, 0.70)))
+        layers.append(Layer("path", 35, lambda sheet: forest.paint_path(sheet, 0.70)))
+    if scene.buildings:
+        layers.append(Layer("buildings", 25, _paint_forest_buildings))
     layers += [
-        Layer("buildings", 60, _paint_forest_buildings),
-        Layer("near trunks", 120, lambda sheet: forest.paint_trunks(sheet, 0.12, 5)),
-        Layer("canopy", 170, forest.paint_canopy),
-        Layer("rays", 90, _paint_forest_rays),
-        Layer("turf", 110, lambda sheet: paint_turf(sheet, 0.82)),
+        Layer("near trunks", 30, lambda sheet: forest.paint_trunks(sheet, 0.12, 5)),
+        Layer("canopy", 60, forest.paint_canopy),
+        Layer("rays", 70, _paint_forest_rays),
     ]
+    if has_turf(scene):
+        layers.append(Layer("turf", 35, lambda sheet: paint_turf(sheet, 0.82)))
     return layers
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from providers.painter.scene import (
     Building,
     Creature,
+    Flag,
     Place,
     Plant,
     Season,
@@ -21,9 +22,8 @@ from providers.painter.scene import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Meaning = Time | Season | Weather | Place | Building | Creature | Plant | str
+Meaning = Time | Season | Weather | Place | Building | Creature | Plant | Flag
 
-# Flags of a Wish are written as their field's name.
 _MEANINGS: Mapping[Meaning, str] = {
     Time.DAWN: "dawn sunrise morning daybreak",
     Time.DAY: "day noon midday afternoon daylight sunny sunshine sunlit",
@@ -88,12 +88,12 @@ _MEANINGS: Mapping[Meaning, str] = {
     ),
     Plant.MUSHROOMS: "mushroom toadstool fungus fungi",
     Plant.REEDS: "reed cattail bulrush wheat barley",
-    "mountains": "mountain mountains peak volcano fuji",
-    "moon": "moon moonlight moonlit crescent",
-    "stars": "star stars starry starlit milky-way galaxy constellation",
-    "rainbow": "rainbow",
-    "big_clouds": "cloud clouds cumulus cumulonimbus",
-    "path": "path road trail lane way",
+    Flag.MOUNTAINS: "mountain mountains peak volcano fuji",
+    Flag.MOON: "moon moonlight moonlit crescent",
+    Flag.STARS: "star stars starry starlit milky-way galaxy constellation",
+    Flag.RAINBOW: "rainbow",
+    Flag.BIG_CLOUDS: "cloud clouds cumulus cumulonimbus",
+    Flag.PATH: "path road trail lane way",
 }
 
 COLOURS: Mapping[str, str] = {
@@ -140,7 +140,6 @@ _TARGETS: Mapping[Target, str] = {
 }
 
 _NEGATIONS = frozenset({"no", "without", "not", "never"})
-_FLAGS = ("mountains", "moon", "stars", "rainbow", "big_clouds", "path")
 
 
 def _inverted() -> Mapping[str, tuple[Meaning, ...]]:
@@ -230,5 +229,5 @@ def read_prompt(prompt: str) -> Wish:
         creatures=tuple(dict.fromkeys(m for m in found if isinstance(m, Creature))),
         plants=tuple(dict.fromkeys(m for m in found if isinstance(m, Plant))),
         colours=_colours(words),
-        **{flag: flag in found for flag in _FLAGS},
+        **{flag.value: flag in found for flag in Flag},
     )
