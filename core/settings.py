@@ -97,6 +97,25 @@ class Settings(BaseSettings):
     gemini_model: str = Field(
         default="gemini-2.5-flash-image", description="Gemini's model that paints."
     )
+    banana_api_key: SecretStr = Field(
+        default=SecretStr(""), description="Sets up the provider banana: its API key."
+    )
+    banana_base_url: str = Field(
+        default="https://api.banana.dev",
+        description="Address of Banana's API, or a project's: https://name.run.banana.dev.",
+    )
+    banana_model_key: str = Field(default="", description="Which of Banana's models paints.")
+    banana_route: str = Field(
+        default="", description="Path of a project's own URL; empty: start/v4 and check/v4."
+    )
+    banana_output_key: str = Field(
+        default="image_base64",
+        description="Where the model's output has the picture: a name, or a path like images.0.",
+    )
+    banana_photo_key: str = Field(
+        default="init_image",
+        description="The model's input for a photo (base64); empty: it takes none.",
+    )
     provider_connect_timeout_s: PositiveFloat = Field(
         default=10, description="Deadline of a connection to a provider, seconds."
     )

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.styles import load_styles
+from providers.banana import BananaProvider
 from providers.gemini import GeminiProvider
 from providers.local import LocalProvider
 
@@ -19,6 +20,7 @@ _MAKERS: dict[str, Callable[[Settings], Provider | None]] = {
     "local": lambda settings: LocalProvider(
         processes=settings.local_processes, styles=load_styles(settings.styles_file)
     ),
+    BananaProvider.name: BananaProvider.from_settings,
     GeminiProvider.name: GeminiProvider.from_settings,
 }
 """How each provider is made from settings; None when its settings are missing."""

@@ -43,6 +43,15 @@ class Call:
     ended_at_s: float | None = None
     outcome: Outcome = "running"
     sent_bytes: int = 0
+    met: int = 0
+
+    def meets_later_fault(self) -> bool:
+        """Whether the next question about this call goes wrong, as `later` wants."""
+        fault = self.scene.fault
+        if fault is None or not fault.later or self.met == fault.times:
+            return False
+        self.met += 1
+        return True
 
     def end(self, outcome: Outcome) -> None:
         """Note how it ended; the first word counts."""

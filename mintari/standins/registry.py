@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mintari.standins import gemini
+from mintari.standins import banana, gemini
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 APPLICATIONS: Mapping[str, Callable[[], Starlette]] = {
+    banana.NAME: banana.application,
     gemini.NAME: gemini.application,
 }
 """Makes the application of each stand-in, by the provider's or storage's name."""

@@ -22,6 +22,7 @@ first time that this prompt and seed are seen. The keywords are the same for eve
     [401], [404], [500], [503] and any other status
 
 Each may end in `once` or `N times`: then only the first calls of that prompt and seed meet it.
+A word `later` before that means the questions about a call that was taken, where there are such.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ _BRACKETS = re.compile(r"\[([^\[\]]{2,60})\]")
 _KEYWORD = re.compile(
     r"(?P<name>[a-z][a-z0-9-]*|\d{3})"
     r"(?:\s+(?:retry\s+)?(?P<argument>\d+(?:\.\d+)?))??"
+    r"(?:\s+(?P<later>later))?"
     r"(?:\s+(?:(?P<once>once)|(?P<times>\d+)\s+times))?"
 )
 
@@ -68,6 +70,7 @@ class Keyword:
     name: str
     argument: float | None = None
     times: int | None = None
+    later: bool = False
 
     @property
     def status(self) -> int | None:
@@ -148,4 +151,5 @@ def _parse(text: str) -> Keyword | None:
     if not is_status and name not in NAMES and name != "slow":
         return None
     times = 1 if match["once"] else int(match["times"]) if match["times"] else None
-    return Keyword(name, float(match["argument"]) if match["argument"] else None, times)
+    argument = float(match["argument"]) if match["argument"] else None
+    return Keyword(name, argument, times, later=bool(match["later"]))

@@ -53,24 +53,28 @@ class StandIn:
         return self.book.begin(asked, self.script.next_scene(asked.prompt, asked.seed))
 
 
-class Wire(Protocol):
+class Answers(Protocol):
+    """How one provider words an answer with a picture."""
+
+    def picture(self, call: Call, encoded: str) -> Response:
+        """The answer with a picture (base64)."""
+        ...
+
+    @property
+    def huge_opening(self) -> bytes:
+        """How an answer begins whose picture never ends."""
+        ...
+
+
+class Wire(Answers, Protocol):
     """How one provider words a one-shot call: request in, whole answer out."""
 
     def read(self, request: Request, body: bytes) -> Asked | Response:
         """What was asked for, or the answer to a request that is wrong."""
         ...
 
-    def picture(self, call: Call, encoded: str) -> Response:
-        """The answer with a picture (base64)."""
-        ...
-
     def failure(self, call: Call, fault: Keyword) -> Response:
         """The answer for `no-image`, `blocked-*`, `quota-day` or a status."""
-        ...
-
-    @property
-    def huge_opening(self) -> bytes:
-        """How an answer begins whose picture never ends."""
         ...
 
 
@@ -99,7 +103,7 @@ class CallEndpoint:
             call.end("failed")
             return
         response = await self._response(call)
-        await response(scope, _never, send)
+        await response(scope, until_gone, send)
         call.end("finished" if is_good(call) else "failed")
 
     async def _response(self, call: Call) -> Response:
@@ -111,18 +115,23 @@ class CallEndpoint:
 
 def is_good(call: Call) -> bool:
     """Whether a client gets a picture from this call."""
-    return call.scene.fault is None or call.scene.has("wrong-size")
+    fault = call.scene.fault
+    return fault is None or fault.later or fault.name == "wrong-size"
 
 
 @asynccontextmanager
-async def cut_with_client(receive: Receive, call: Call) -> AsyncGenerator[None]:
-    """Run the block until its end or until the client goes away, which ends the call as cut."""
+async def cut_with_client(receive: Receive, call: Call | None) -> AsyncGenerator[None]:
+    """Run the block until its end or until the client goes away, which ends the call as cut.
+
+    Without a call only the block ends: the work goes on elsewhere.
+    """
     async with anyio.create_task_group() as group:
 
         async def watch() -> None:
             while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
                 pass
-            call.end("cut")
+            if call:
+                call.end("cut")
             group.cancel_scope.cancel()
 
         group.start_soon(watch)
@@ -130,9 +139,10 @@ async def cut_with_client(receive: Receive, call: Call) -> AsyncGenerator[None]:
         group.cancel_scope.cancel()
 
 
-async def break_connection(call: Call, scope: Scope, send: Send, wire: Wire) -> bool:
+async def break_connection(call: Call, scope: Scope, send: Send, wire: Answers) -> bool:
     """Play the failures that are no answer of the provider; True if it was one of them."""
-    match call.scene.fault.name if call.scene.fault else "":
+    fault = call.scene.fault
+    match fault.name if fault else "":
         case "hang":
             await anyio.sleep_forever()
         case "reset":
@@ -142,12 +152,12 @@ async def break_connection(call: Call, scope: Scope, send: Send, wire: Wire) -> 
             await _send_half(response, scope, send)
         case "garbage":
             await Response('{"candidates": [{"con', media_type="application/json")(
-                scope, _never, send
+                scope, until_gone, send
             )
         case "html":
-            await Response(PROXY_PAGE, media_type="text/html")(scope, _never, send)
+            await Response(PROXY_PAGE, media_type="text/html")(scope, until_gone, send)
         case "empty":
-            await Response(b"", media_type="application/json")(scope, _never, send)
+            await Response(b"", media_type="application/json")(scope, until_gone, send)
         case "huge":
             await _send_huge(wire.huge_opening, send)
         case _:
@@ -218,8 +228,8 @@ def _counted(call: Call, send: Send) -> Send:
     return count
 
 
-async def _never() -> dict[str, object]:
-    """The watcher is the only one that receives."""
+async def until_gone() -> dict[str, object]:
+    """A `receive` for responses: the watcher is the only one that really receives."""
     await anyio.sleep_forever()
     raise AssertionError
 
@@ -252,9 +262,9 @@ def build(stand_in: StandIn, routes: Sequence[BaseRoute]) -> Starlette:
 
     return Starlette(
         routes=[
-            *routes,
             Route("/stand-in/calls", calls),
             Route("/stand-in/reset", forget, methods=["POST"]),
             Route("/stand-in/script", script, methods=["POST"]),
+            *routes,
         ]
     )

@@ -14,9 +14,18 @@ from PIL import Image
 
 from core.settings import Settings
 from core.vocabulary import ImageSize, ProgressKind, SizePx
-from mintari.standins import gemini
+from mintari.standins import banana, gemini
 from mintari.standins.running import RunningStandIn, running
-from providers.base import Accepted, Finished, PaintRequest, Provider, ProviderError, Update
+from providers.banana import BananaProvider
+from providers.base import (
+    Accepted,
+    Finished,
+    PaintRequest,
+    Provider,
+    ProviderError,
+    ProviderOverloaded,
+    Update,
+)
 from providers.gemini import GeminiProvider
 
 if TYPE_CHECKING:
@@ -83,6 +92,37 @@ CASES = [
             ImageSize.LANDSCAPE_1536X1024: SizePx(1248, 832),
         },
         progress=ProgressKind.INDETERMINATE,
+    ),
+    Case(
+        name="banana",
+        make=BananaProvider.from_settings,
+        application=banana.application,
+        settings=lambda url: {
+            "banana_api_key": KEY,
+            "banana_base_url": url,
+            "banana_model_key": "a-model",
+        },
+        key_setting="banana_api_key",
+        model_setting="banana_model_key",
+        sizes={size: size.px for size in ImageSize},
+        progress=ProgressKind.INDETERMINATE,
+        resumes=True,
+    ),
+    Case(
+        name="banana-project",
+        make=BananaProvider.from_settings,
+        application=banana.application,
+        settings=lambda url: {
+            "banana_api_key": KEY,
+            "banana_base_url": url,
+            "banana_model_key": "a-model",
+            "banana_route": "/paint",
+        },
+        key_setting="banana_api_key",
+        model_setting="banana_model_key",
+        sizes={size: size.px for size in ImageSize},
+        progress=ProgressKind.INDETERMINATE,
+        unlike={"400": ProviderOverloaded},
     ),
 ]
 

@@ -152,7 +152,7 @@ async def test_a_failure_has_its_type(
 ) -> None:
     error = await error_of(provider.paint(paint_request(f"a fox [{fault}]")))
 
-    assert type(error) is setup.case.unlike.get(fault, kind), error
+    assert isinstance(error, setup.case.unlike.get(fault, kind)), repr(error)
     assert str(error).startswith(provider.name)
     (call,) = setup.stand_in.calls()
     assert call["outcome"] == "failed"
@@ -161,7 +161,7 @@ async def test_a_failure_has_its_type(
 async def test_the_next_try_can_go_well(setup: Setup, provider: Provider) -> None:
     request = paint_request("a fox [500 once]")
 
-    assert type(await error_of(provider.paint(request))) is ProviderUnavailable
+    assert isinstance(await error_of(provider.paint(request)), ProviderUnavailable)
     await picture_of(provider.paint(request))
 
     assert [call["outcome"] for call in setup.stand_in.calls()] == ["failed", "finished"]
@@ -203,7 +203,7 @@ async def test_silence_ends_at_the_deadline(setup: Setup) -> None:
     async with setup.provider(gen_timeout_ms=300) as provider:
         error = await error_of(provider.paint(paint_request("a fox [hang]")))
 
-    assert type(error) is ProviderTimeout
+    assert isinstance(error, ProviderTimeout)
 
 
 async def test_an_endless_answer_is_cut_with_bounded_memory(setup: Setup) -> None:
@@ -216,7 +216,7 @@ async def test_an_endless_answer_is_cut_with_bounded_memory(setup: Setup) -> Non
     finally:
         tracemalloc.stop()
 
-    assert type(error) is BadProviderAnswer
+    assert isinstance(error, BadProviderAnswer)
     assert peak_bytes < 4 * cap_bytes
     (call,) = setup.stand_in.calls()
     assert call["sent_bytes"] < HUGE_BYTES / 4
@@ -263,7 +263,8 @@ async def test_calls_side_by_side_get_their_own_pictures(setup: Setup, provider:
 async def test_a_call_is_taken_up_again_by_its_id(setup: Setup) -> None:
     request = paint_request()
     async with setup.provider() as before:
-        if not before.capabilities.resume:
+        assert before.capabilities.resume == setup.case.resumes
+        if not setup.case.resumes:
             assert isinstance(await error_of(before.resume(request, "id")), ProviderMisconfigured)
             return
         external_id = await accepted_by(before.paint(request))
@@ -293,7 +294,7 @@ async def test_a_wrong_key_names_its_setting(setup: Setup) -> None:
     async with setup.provider(**{setup.case.key_setting: WRONG_KEY}) as provider:
         error = await error_of(provider.paint(paint_request()))
 
-    assert type(error) is ProviderMisconfigured
+    assert isinstance(error, ProviderMisconfigured)
     assert setup.case.key_setting.upper() in str(error)
     assert setup.stand_in.counts()["started"] == 0
 
@@ -304,7 +305,7 @@ async def test_a_wrong_model_names_its_setting(setup: Setup) -> None:
     async with setup.provider(**{setup.case.model_setting: "unknown-model"}) as provider:
         error = await error_of(provider.paint(paint_request()))
 
-    assert type(error) is ProviderMisconfigured
+    assert isinstance(error, ProviderMisconfigured)
     assert setup.case.model_setting.upper() in str(error)
 
 
@@ -314,7 +315,7 @@ async def test_a_server_that_is_away_names_its_address(setup: Setup) -> None:
     error = await error_of(provider.paint(paint_request()))
 
     await provider.aclose()
-    assert type(error) is ProviderUnavailable
+    assert isinstance(error, ProviderUnavailable)
     assert "127.0.0.1" in str(error)
     assert "_BASE_URL" in str(error)
 

@@ -18,12 +18,12 @@ from tests.programs import running as running_program
 
 
 def test_keywords_are_found_in_their_order() -> None:
-    prompt = "A fox [slow 2.5] in [my own words] the snow [429 retry 7 once]. [hang 3 times]"
+    prompt = "A fox [slow 2.5] in [my own words] the snow [429 retry 7 once]. [hang later 3 times]"
 
     assert keywords(prompt) == [
         Keyword("slow", 2.5),
         Keyword("429", 7.0, 1),
-        Keyword("hang", None, 3),
+        Keyword("hang", None, 3, later=True),
     ]
 
 
@@ -64,15 +64,17 @@ def test_steps_go_to_the_next_calls_before_their_keywords() -> None:
         script.change(None, ["ok", "explode"])
 
 
-@pytest.mark.parametrize("number", [1, 2**16 + 5, 2**32 - 1])
-@pytest.mark.parametrize("with_photo", [False, True])
-async def test_a_call_number_survives_the_service(number: int, with_photo: bool) -> None:
-    painted = paint(number, 1024, 1536, seed=7, photo=photo() if with_photo else None)
+async def test_a_call_number_survives_the_service() -> None:
+    for number, source in ((1, None), (2**16 + 5, photo()), (2**32 - 1, None)):
+        painted = paint(number, 1024, 1536, seed=7, photo=source)
 
-    picture = await prepare_picture(painted, max_pixels=10_000_000, max_edge_px=None, deadline_s=30)
+        kept = await prepare_picture(
+            painted, max_pixels=10_000_000, max_edge_px=None, deadline_s=30
+        )
 
-    assert [read_call_id(content) for content in (painted, picture.content)] == [number] * 2
-    assert read_call_id(picture.thumbnail) == number
+        assert read_call_id(painted) == number
+        assert read_call_id(kept.content) == number
+        assert read_call_id(kept.thumbnail) == number
 
 
 @pytest.mark.parametrize("colour", ["black", "white", "grey"])
