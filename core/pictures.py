@@ -11,13 +11,13 @@ import io
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_process
 import numpy as np
 from PIL import Image, ImageOps
-from thash import rgba_to_thumb_hash_numpy  # 0.6 ms; the pure Python one takes 26 ms
+from thash import rgba_to_thumb_hash_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +152,6 @@ def _thumbhash(image: Image.Image) -> str:
     small = image.copy()
     small.thumbnail((THUMBHASH_EDGE_PX, THUMBHASH_EDGE_PX))
     rgba = small.convert("RGBA")
-    return base64.b64encode(
-        bytes(rgba_to_thumb_hash_numpy(*rgba.size, np.asarray(rgba).ravel()))
-    ).decode()
+    # Typed as optional, for machines without numpy. 0.6 ms; the pure Python one takes 26 ms.
+    hashed = cast("Callable[..., list[int]]", rgba_to_thumb_hash_numpy)
+    return base64.b64encode(bytes(hashed(*rgba.size, np.asarray(rgba).ravel()))).decode()

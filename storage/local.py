@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from storage.base import ObjectNotFound, StorageMisconfigured, StorageUnavailable
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from storage.signing import UrlSigner
 

@@ -17,8 +17,8 @@ async def wait_until(
     """Ask again until the answer is true, and return it. Fails when it does not come in time."""
     try:
         async with asyncio.timeout(within_s):
-            while not (answer := await condition()):
-                await asyncio.sleep(0.02)
+            while not (answer := await condition()):  # noqa: ASYNC110  # no event crosses processes
+                await asyncio.sleep(0.02)  # other processes set no event here
     except TimeoutError:
         raise AssertionError(f"{what} did not come true within {within_s} s") from None
     return answer

@@ -63,6 +63,9 @@ class GraphQLEndpoint(GraphQL[Context, None]):
                 status_code=error.status_code,
                 headers=headers,
             )
+        finally:
+            # Uploaded files are temporary files, which are closed by whoever asked for the form.
+            await request.close()
         await response(scope, receive, send)
 
     async def get_context(

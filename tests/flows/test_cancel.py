@@ -90,7 +90,7 @@ async def test_cancel_a_whole_grid(api: Api) -> None:
 async def test_a_cancelled_job_frees_its_place(api: Api) -> None:
     ann = api.client("ann")
     generation = await ann.started(prompt="a hill")
-    full = await ann.ask("mutation { startGeneration(input: {prompt: \"b\"}) { __typename } }")
+    full = await ann.ask('mutation { startGeneration(input: {prompt: "b"}) { __typename } }')
     assert full.error["extensions"]["code"] == "RATE_LIMITED"
     await cancel(ann, generation["jobs"][0]["id"])
     assert (await ann.start(prompt="b", variantCount=1))["__typename"] == "GenerationStarted"

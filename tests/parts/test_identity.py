@@ -11,7 +11,6 @@ import websockets
 
 from core.auth import SharedSecretVerifier, issue_token
 from core.errors import Unauthenticated
-from core.settings import Settings
 from mintari.asgi import SetupError, build_asgi
 from tests.client import FOLLOW, START
 from tests.conftest import SECRET
@@ -19,6 +18,7 @@ from tests.conftest import SECRET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.settings import Settings
     from tests.conftest import Api
 
 VIEWER = "{ viewer { id quota { remainingRequests maxRequests activeJobs } } }"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.conftest import Api
 
 JOBS = "{ jobs { nodes { id } } viewer { quota { remainingRequests } } }"
-NOTHING = {"jobs": {"nodes": []}, "viewer": {"quota": {"remainingRequests": 10}}}
+NOTHING: dict[str, Any] = {"jobs": {"nodes": []}, "viewer": {"quota": {"remainingRequests": 10}}}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from db.lifecycle import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from core.settings import Settings
     from db.engine import Connection
@@ -112,12 +112,20 @@ async def test_overdue_jobs_are_shared_out(database: Database, api: Api) -> None
 
     async def take(worker: str) -> list[JobRecord]:
         async with writing(database) as connection:
-            return await claim_overdue(
-                connection, overdue_s=0, limit=2, worker=worker, lease_s=30
-            )
+            return await claim_overdue(connection, overdue_s=0, limit=2, worker=worker, lease_s=30)
 
     taken = [job for jobs in await asyncio.gather(take("a"), take("b")) for job in jobs]
     assert sorted(str(job.id) for job in taken) == sorted(job["id"] for job in generation["jobs"])
+
+
+STALE_WRITES: list[Callable[[Connection, UUID], Awaitable[object]]] = [
+    lambda connection, job_id: succeed(connection, job_id, 1, FINISH),
+    lambda connection, job_id: fail(connection, job_id, 1, error_code=ErrorCode.TIMEOUT),
+    lambda connection, job_id: retry_later(connection, job_id, 1, delay_s=0),
+    lambda connection, job_id: release(connection, job_id, 1),
+    lambda connection, job_id: begin_call(connection, job_id, 1),
+]
+"""Everything that the first attempt may try to write about a job."""
 
 
 async def test_a_stale_attempt_can_write_nothing(database: Database, job_id: UUID) -> None:
@@ -132,16 +140,10 @@ async def test_a_stale_attempt_can_write_nothing(database: Database, job_id: UUI
 
     async with writing(database) as connection:
         assert await heartbeat(connection, [beat(stale)], lease_s=30) == frozenset()
-    for write in (
-        lambda connection: succeed(connection, job_id, stale.attempt, FINISH),
-        lambda connection: fail(connection, job_id, 1, error_code=ErrorCode.TIMEOUT),
-        lambda connection: retry_later(connection, job_id, 1, delay_s=0),
-        lambda connection: release(connection, job_id, 1),
-        lambda connection: begin_call(connection, job_id, 1),
-    ):
+    for write in STALE_WRITES:
         with pytest.raises(LeaseLostError):
             async with writing(database) as connection:
-                await write(connection)
+                await write(connection, job_id)
     assert await job_now(database, job_id) == current
 
 
@@ -168,7 +170,8 @@ async def test_a_crash_loop_ends(database: Database, job_id: UUID) -> None:
     for attempt in range(3):
         assert await claimed(database, job_id, attempt=attempt, lease_s=0)
         async with writing(database) as connection:
-            (job,) = await reap(connection, max_crashes=3)
+            await reap(connection, max_crashes=3)
+    job = await job_now(database, job_id)
     assert (job.state, job.error_code) == (JobState.FAILED, ErrorCode.WORKER_CRASHED)
     assert await claimed(database, job_id, attempt=3) is None
 
@@ -226,11 +229,9 @@ async def test_what_has_ended_stays_as_it_is(database: Database, job_id: UUID, e
         "version = version + 1",
         "digest = 'other'",
     ):
-        with pytest.raises(DBAPIError, match="terminal|state change"):
+        with pytest.raises(DBAPIError, match="is terminal"):
             async with writing(database) as connection:
                 await connection.execute(text(f"UPDATE jobs SET {change}"))
-                if f"'{end}'" in change:
-                    raise DBAPIError("x", None, Exception("terminal: no change was asked for"))
     assert await job_now(database, job_id) == ended
 
 
@@ -256,7 +257,9 @@ async def test_postgres_refuses_impossible_changes(
     assert await job_now(database, job_id) == before
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM audit_entries", "UPDATE audit_entries SET action='x'"])
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM audit_entries", "UPDATE audit_entries SET action='x'"]
+)
 async def test_the_audit_is_append_only(database: Database, statement: str) -> None:
     async with writing(database) as connection:
         await record_audit(connection, AuditEntry(user_id="ann", action="a", decision="b"))

@@ -1,0 +1,201 @@
+"""Photos from outside: taken as pixels only, or refused with nothing stored."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from PIL import Image
+
+from tests.conftest import running_api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from core.settings import Settings
+    from tests.client import Client
+    from tests.conftest import Api
+
+CREATE = """
+mutation($file: File!) { createUpload(file: $file) {
+  __typename
+  ... on UploadCreated { upload { id url thumbnailUrl thumbhash width height bytes contentType } }
+  ... on UserError { code message }
+} }
+"""
+
+
+def encoded(kind: str, size: tuple[int, int] = (64, 48), **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, "teal").save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that claims 30,000 x 30,000 pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def animation() -> bytes:
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+async def by_graphql(client: Client, content: bytes, name: str = "photo.jpg") -> dict[str, Any]:
+    """The GraphQL multipart request specification, by hand."""
+    response = await client.http.post(
+        "/graphql",
+        data={
+            "operations": msgspec.json.encode(
+                {"query": CREATE, "variables": {"file": None}}
+            ).decode(),
+            "map": '{"0": ["variables.file"]}',
+        },
+        files={"0": (name, content)},
+        headers={"GraphQL-Require-Preflight": "1"},
+    )
+    assert response.status_code == 200, response.text
+    return response.json()["data"]["createUpload"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+async def test_photos_are_taken(api: Api, kind: str) -> None:
+    ann = api.client("ann")
+    result = await by_graphql(ann, encoded(kind))
+    upload = result["upload"]
+    assert (upload["width"], upload["height"]) == (64, 48)
+    assert upload["contentType"] == "image/webp"
+    response = await ann.http.get(upload["url"])
+    assert len(response.content) == upload["bytes"]
+    with Image.open(io.BytesIO(response.content)) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (64, 48))
+    thumbnail = await ann.http.get(upload["thumbnailUrl"])
+    assert thumbnail.status_code == 200
+
+
+async def test_nothing_but_pixels_is_kept(api: Api) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    exif[0x010E] = "made at 52.5, 13.4"
+    content = encoded("JPEG", (64, 48), exif=exif.tobytes(), comment=b"SECRET") + b"<script>"
+    ann = api.client("ann")
+    upload = (await by_graphql(ann, content))["upload"]
+    stored = (await ann.http.get(upload["url"])).content
+    assert (upload["width"], upload["height"]) == (48, 64)
+    for secret in (b"52.5", b"SECRET", b"script", b"Exif"):
+        assert secret not in stored
+
+
+async def test_large_photos_are_scaled_down(api: Api) -> None:
+    upload = (await by_graphql(api.client(), encoded("JPEG", (4096, 1024))))["upload"]
+    assert (upload["width"], upload["height"]) == (2048, 512)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "empty"),
+        (b"hello", "not a PNG, JPEG or WebP"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG, JPEG or WebP"),
+        (b"GIF89a" + b"\0" * 50, "not a PNG, JPEG or WebP"),
+        (encoded("PNG")[:60], "damaged"),
+        (encoded("JPEG")[:300], "damaged"),
+        (bomb(), "more than 50,000,000 pixels"),
+        (encoded("PNG", (9000, 6000)), "9000 x 6000 pixels; 50,000,000 in all"),
+        (animation(), "Animated"),
+        (encoded("PNG", (15, 400)), "too small"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else "content",
+)
+async def test_what_is_no_photo_is_refused(
+    api: Api, pictures_folder: Path, content: bytes, says: str
+) -> None:
+    ann = api.client("ann")
+    result = await by_graphql(ann, content)
+    assert result["code"] == "UPLOAD_REJECTED"
+    assert says in result["message"]
+    plain = await ann.http.post("/uploads", content=content)
+    assert plain.status_code == 422
+    assert plain.json()["error"]["message"] == result["message"]
+    assert list(pictures_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "../../etc/passwd", 'a"b\r\nc: d', "photo.exe", "é.png"]
+)
+async def test_names_of_files_mean_nothing(api: Api, pictures_folder: Path, name: str) -> None:
+    result = await by_graphql(api.client(), encoded("PNG"), name)
+    assert result["__typename"] == "UploadCreated"
+    stored = {path.name for path in pictures_folder.rglob("*") if path.is_file()}
+    assert stored == {"photo.webp", "thumbnail.webp"}
+
+
+async def test_too_many_bytes(make_settings: Callable[..., Settings]) -> None:
+    async with running_api(make_settings(upload_max_bytes=1000)) as api:
+        ann = api.client("ann")
+        result = await by_graphql(ann, b"x" * 1001)
+        assert "1,001 bytes; 1,000 are allowed" in result["message"]
+        plain = await ann.http.post("/uploads", content=b"x" * 200_000)
+        assert plain.status_code == 413
+
+
+async def test_the_plain_route_takes_forms(api: Api) -> None:
+    ann = api.client("ann")
+    response = await ann.http.post("/uploads", files={"file": ("a.png", encoded("PNG"))})
+    assert response.status_code == 201
+    assert response.json()["width"] == 64
+    missing = await ann.http.post("/uploads", files={"other": ("a.png", encoded("PNG"))})
+    assert missing.status_code == 422
+
+
+async def test_strangers_cannot_upload(api: Api, pictures_folder: Path) -> None:
+    response = await api.with_token(None).http.post("/uploads", content=encoded("PNG"))
+    assert response.status_code == 401
+    assert list(pictures_folder.iterdir()) == []
+
+
+async def test_multipart_needs_the_preflight_header(api: Api) -> None:
+    response = await api.client().http.post("/graphql", files={"0": b""})
+    assert response.status_code == 400
+    assert "GraphQL-Require-Preflight" in response.json()["errors"][0]["message"]
+
+
+async def test_a_file_must_be_a_file(api: Api) -> None:
+    answer = await api.client().ask(CREATE, file="text")
+    assert answer.data["createUpload"]["code"] == "UPLOAD_REJECTED"
+
+
+async def test_deleting_a_photo(api: Api) -> None:
+    document = """mutation($id: ID!) { deleteUpload(id: $id) { __typename
+      ... on UserError { code message } } }"""
+    ann = api.client("ann")
+    upload_id = await ann.upload(encoded("PNG"))
+    generation = await ann.started(prompt="a", uploadId=upload_id, variantCount=1)
+    used = (await ann.ask(document, id=upload_id)).data["deleteUpload"]
+    assert "being painted" in used["message"]
+    job_id = generation["jobs"][0]["id"]
+    await ann.ask("mutation($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
+    assert (await ann.ask(document, id=upload_id)).data["deleteUpload"]["__typename"] == (
+        "UploadDeleted"
+    )
+    # A frame painted from it cannot be made again.
+    again = await ann.ask(
+        "mutation($id: ID!) { regenerate(input: {jobId: $id}) { ... on UserError { code } } }",
+        id=job_id,
+    )
+    assert again.data["regenerate"] == {"code": "NOT_REGENERABLE"}
