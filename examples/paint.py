@@ -13,10 +13,13 @@ import asyncio
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import websockets
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
 
 URL = os.environ.get("MINTARI_URL", "http://127.0.0.1:8000")
 START = """mutation($input: StartGenerationInput!) { startGeneration(input: $input) {
@@ -51,7 +54,7 @@ async def dev_token(http: httpx.AsyncClient) -> str:
     return check(await http.post("/dev/token"))["token"]
 
 
-async def follow(token: str, ids: list[str]) -> Any:
+async def follow(token: str, ids: list[str]) -> AsyncGenerator[dict[str, Any], None]:
     async with websockets.connect(
         URL.replace("http", "ws", 1) + "/graphql",
         subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
@@ -76,7 +79,7 @@ def check(response: httpx.Response) -> Any:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", type=Path, nargs="?", help="a PNG, JPEG or WebP file")
     parser.add_argument("prompt", nargs="?", default="", help="what to paint")
     parser.add_argument("--style", default="ghibli")
