@@ -52,7 +52,7 @@ _MEANINGS: Mapping[Meaning, str] = {
     Place.RIVER: "river stream brook creek bridge canal",
     Place.FOREST: "forest wood woods woodland jungle grove glade",
     Place.MOUNTAINS: "alps alpine mountaintop summit canyon glacier",
-    Place.TOWN: "town city street skyline downtown rooftop roof market",
+    Place.TOWN: "town city street skyline downtown rooftop market",
     Place.SKY: "flying floating cloudscape above-the-clouds sky-island sea-of-clouds soaring",
     Place.DESERT: "desert dune sand oasis sahara",
     Building.COTTAGE: "cottage house home cabin hut farmhouse bakery inn shop barn",

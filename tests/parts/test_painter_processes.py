@@ -185,7 +185,7 @@ async def test_a_killed_child_is_unavailable_and_replaced(provider: LocalProvide
 
 
 async def test_a_child_killed_while_idle_is_replaced(provider: LocalProvider):
-    assert isinstance((await collect(provider, REQUEST))[-1], Finished)
+    await provider.check()
     (child,) = painters()
     os.kill(child, signal.SIGKILL)
     await asyncio.to_thread(wait_until, lambda: not exists(child))
@@ -202,7 +202,7 @@ async def test_interrupts_of_the_whole_group_do_not_reach_the_painting(provider:
 
 
 async def test_closing_ends_the_children(provider: LocalProvider):
-    await collect(provider, REQUEST)
+    await provider.check()
     (child,) = painters()
     await provider.aclose()
     assert not exists(child)
