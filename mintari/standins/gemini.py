@@ -182,13 +182,18 @@ def _asked(model: str, body: dict[str, Any]) -> Asked:
         seed=config.get("seed"),
         width_px=width_px,
         height_px=height_px,
-        photo=base64.b64decode(photos[-1]) if photos else None,
+        photo=_decode(photos[-1]) if photos else None,
         details={
             "model": model,
             "generationConfig": config,
             "safetySettings": body.get("safetySettings", []),
         },
     )
+
+
+def _decode(encoded: str) -> bytes:
+    """Both alphabets, with padding or without: Google's own SDK sends the URL-safe one."""
+    return base64.urlsafe_b64decode(encoded.replace("+", "-").replace("/", "_") + "==")
 
 
 def _camel(value: object) -> Any:

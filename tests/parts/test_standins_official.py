@@ -1,0 +1,113 @@
+"""The vendors' own SDKs speak to our stand-ins: they are faithful as far as an SDK can tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types as genai_types
+
+from mintari.standins import gemini
+from mintari.standins.painting import read_call_id
+from mintari.standins.running import RunningStandIn, running
+from tests.parts.standin_fixtures import KEY, WRONG_KEY, photo, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+MODEL = "gemini-2.5-flash-image"
+
+
+@pytest.fixture(scope="module")
+def google() -> Generator[RunningStandIn]:
+    with running(gemini.application()) as stand_in:
+        stand_in.script(latency_s=0)
+        yield stand_in
+
+
+def google_client(stand_in: RunningStandIn, key: str = KEY) -> genai.Client:
+    options = genai_types.HttpOptions(base_url=stand_in.url, client_args={"trust_env": False})
+    return genai.Client(api_key=key, http_options=options)
+
+
+def ask_google(client: genai.Client, prompt: str) -> genai_types.GenerateContentResponse:
+    return client.models.generate_content(
+        model=MODEL,
+        contents=[
+            genai_types.Part.from_bytes(data=photo(), mime_type="image/webp"),
+            genai_types.Part.from_text(text=prompt),
+        ],
+        config=genai_types.GenerateContentConfig(
+            seed=42,
+            response_modalities=["IMAGE"],
+            image_config=genai_types.ImageConfig(aspect_ratio="3:2", image_size="1K"),
+        ),
+    )
+
+
+def test_googles_sdk_gets_a_picture(google: RunningStandIn) -> None:
+    google.reset()
+
+    with google_client(google) as client:
+        reply = ask_google(client, "a fox")
+
+    assert reply.candidates
+    (candidate,) = reply.candidates
+    assert candidate.finish_reason is genai_types.FinishReason.STOP
+    assert candidate.content
+    thought, sentence, painted = candidate.content.parts or []
+    assert thought.thought
+    assert sentence.text
+    assert painted.inline_data
+    assert painted.inline_data.data
+    (call,) = google.calls()
+    assert read_call_id(painted.inline_data.data) == call["number"]
+    assert (call["seed"], call["prompt"], call["photo_bytes"]) == (42, "a fox", len(photo()))
+    assert size_of(painted.inline_data.data) == (1248, 832)
+    assert reply.usage_metadata
+    assert reply.usage_metadata.total_token_count == 1307
+
+
+def test_googles_sdk_knows_the_blocks(google: RunningStandIn) -> None:
+    with google_client(google) as client:
+        prompt = ask_google(client, "a fox [blocked-prompt]")
+        output = ask_google(client, "a fox [blocked-output]")
+
+    assert prompt.candidates is None
+    assert prompt.prompt_feedback
+    reason = genai_types.BlockedReason.PROHIBITED_CONTENT
+    assert prompt.prompt_feedback.block_reason is reason
+    assert output.candidates
+    assert output.candidates[0].finish_reason is genai_types.FinishReason.IMAGE_SAFETY
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "status"),
+    [
+        ("429 retry 7", 429, "RESOURCE_EXHAUSTED"),
+        ("quota-day", 429, "RESOURCE_EXHAUSTED"),
+        ("400", 400, "INVALID_ARGUMENT"),
+        ("500", 500, "INTERNAL"),
+        ("503", 503, "UNAVAILABLE"),
+    ],
+)
+def test_googles_sdk_knows_the_errors(
+    google: RunningStandIn, fault: str, code: int, status: str
+) -> None:
+    with google_client(google) as client, pytest.raises(genai_errors.APIError) as raised:
+        ask_google(client, f"a fox [{fault}]")
+
+    assert (raised.value.code, raised.value.status) == (code, status)
+
+
+def test_googles_sdk_knows_a_wrong_key(google: RunningStandIn) -> None:
+    with (
+        google_client(google, WRONG_KEY) as client,
+        pytest.raises(genai_errors.ClientError) as raised,
+    ):
+        ask_google(client, "a fox")
+
+    assert raised.value.code == 400
+    assert "API_KEY_INVALID" in str(raised.value)
