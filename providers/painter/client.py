@@ -57,6 +57,8 @@ class PainterProcess:
             "PYTHONPATH": str(_ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C.UTF-8",
+            # ONNX Runtime 1.32 reports to its makers unless told not to (its Privacy.md).
+            "ORT_DISABLE_TELEMETRY": "1",
         }
         # -P: a folder that happens to be the current one can't replace our modules.
         process = await asyncio.create_subprocess_exec(
