@@ -124,9 +124,7 @@ class Provider(Protocol):
         """
         ...
 
-    def resume(
-        self, request: PaintRequest, external_id: str
-    ) -> AsyncGenerator[Update, None]:
+    def resume(self, request: PaintRequest, external_id: str) -> AsyncGenerator[Update, None]:
         """Go on with a call that an earlier process started (capability `resume`)."""
         ...
 
