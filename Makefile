@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint types imports sdl tests format schema lock clean help
+.PHONY: run test lint types imports sdl tests bench format schema lock clean help
 
 run: $(STAMPS)/run ## start everything: PostgreSQL, Valkey, the API and a worker
 	@exec $(PY) -m mintari up $(ARGS)
@@ -44,6 +44,9 @@ sdl: $(STAMPS)/dev ## schema/schema.graphql is what the code says
 tests: $(STAMPS)/dev ## the tests alone
 	@echo "tests   pytest"
 	@$(PY) -m pytest $(ARGS)
+
+bench: $(STAMPS)/dev ## how fast it is, on real processes; not part of the tests
+	@$(PY) -m tests.bench.first_progress
 
 format: $(STAMPS)/dev ## rewrite the code in the one style
 	@$(PY) -m ruff check --quiet --fix-only .
