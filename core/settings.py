@@ -116,6 +116,14 @@ class Settings(BaseSettings):
         default="init_image",
         description="The model's input for a photo (base64); empty: it takes none.",
     )
+    provider_result_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated hosts whose https URLs a provider may answer with:"
+        " cdn.example.com, *.example.com or host:port.",
+    )
+    provider_result_loopback: bool = Field(
+        default=False, description="Also take such URLs of this machine, for stand-ins."
+    )
     provider_connect_timeout_s: PositiveFloat = Field(
         default=10, description="Deadline of a connection to a provider, seconds."
     )
@@ -199,7 +207,9 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
     log_format: LogFormat = Field(default="console", description="console, or json.")
 
-    @field_validator("allowed_origins", "gen_retry_delays_s", mode="before")
+    @field_validator(
+        "allowed_origins", "gen_retry_delays_s", "provider_result_hosts", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

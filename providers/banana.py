@@ -32,6 +32,7 @@ from providers.base import (
     ProviderUnavailable,
 )
 from providers.http import Answer, Limits, Wire, check_base_url, decode_picture, retry_after
+from providers.results import ResultFetcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -86,6 +87,7 @@ class BananaProvider:
         self._photo_key = settings.banana_photo_key
         is_project = (urlsplit(base_url).hostname or "").endswith(PROJECT_HOSTS)
         self._route = settings.banana_route or ("/" if is_project else "")
+        self._results = ResultFetcher.from_settings(self.name, settings, limits)
         self._deadline_s = settings.gen_timeout_s
         self._wire = Wire(
             self.name,
@@ -124,20 +126,20 @@ class BananaProvider:
     async def paint(self, request: PaintRequest) -> AsyncGenerator[Update, None]:
         """Paint one picture. Raises ProviderError."""
         if self._route:
-            yield self._finished(await self._call_project(request))
+            yield await self._finished(await self._call_project(request))
             return
         reply = await self._start(request)
         yield Accepted(reply.call_id)
         if not reply.is_done:
             reply = await self._wait(reply.call_id)
-        yield self._finished(_first_output(reply))
+        yield await self._finished(_first_output(reply))
 
     async def resume(self, request: PaintRequest, external_id: str) -> AsyncGenerator[Update, None]:
         """Ask for the picture of a call that was started before. Raises ProviderError."""
         if self._route:
             raise ProviderMisconfigured("banana cannot resume a call of a project's URL")
         reply = await self._wait(external_id)
-        yield self._finished(_first_output(reply))
+        yield await self._finished(_first_output(reply))
 
     async def check(self) -> str:
         """Ask for a call that does not exist: an answer shows the address, a refusal the key."""
@@ -249,8 +251,8 @@ class BananaProvider:
             inputs[self._photo_key] = base64.b64encode(request.photo).decode()
         return inputs
 
-    def _finished(self, output: object) -> Finished:
-        """The picture in the model's own output. Raises ProviderRefused, BadProviderAnswer."""
+    async def _finished(self, output: object) -> Finished:
+        """The picture in the model's own output. Raises ProviderError."""
         if _is_flagged(output):
             raise ProviderRefused(
                 "banana's model held the picture back: nsfw", stage=BlockStage.OUTPUT
@@ -268,6 +270,8 @@ class BananaProvider:
                     f" the output has {names}"
                 )
             )
+        if value.startswith(("https://", "http://")):
+            return Finished(image=await self._results.fetch(value), model=self.model)
         return Finished(image=decode_picture(self.name, value), model=self.model)
 
     def _status_error(self, answer: Answer) -> ProviderError:

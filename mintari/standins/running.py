@@ -38,8 +38,8 @@ async def _with_transport(
     await app({**scope, TRANSPORT: transport}, receive, send)
 
 
-def server_for(app: ASGIApp) -> uvicorn.Server:
-    """A server for a stand-in's application; give it a bound socket."""
+def server_for(app: ASGIApp, **options: Any) -> uvicorn.Server:
+    """A server for a stand-in's application; give it a bound socket. Options are uvicorn's."""
     config = uvicorn.Config(
         app,
         http=_CuttableProtocol,
@@ -47,6 +47,7 @@ def server_for(app: ASGIApp) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=1,
+        **options,
     )
     return uvicorn.Server(config)
 
@@ -87,9 +88,9 @@ class RunningStandIn:
 
 
 @contextlib.contextmanager
-def running(app: ASGIApp) -> Generator[RunningStandIn]:
+def running(app: ASGIApp, **options: Any) -> Generator[RunningStandIn]:
     """Run an application in a thread, on a free port of this machine."""
-    server = server_for(app)
+    server = server_for(app, **options)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from core.vocabulary import BlockStage
@@ -140,28 +141,48 @@ async def test_the_models_inputs(setup: Setup) -> None:
     }
 
 
-def server(answer: dict[str, Any]) -> Starlette:
-    async def reply(_request: Request) -> Response:
-        return JSONResponse(answer)
+class Talker:
+    """A server that answers every start in the same way; URL stands for its own address."""
 
-    return Starlette(routes=[Route("/start/v4/", reply, methods=["POST"])])
+    def __init__(self) -> None:
+        self.answer: dict[str, Any] = {}
+        self.url = ""
+        self.application = Starlette(
+            routes=[
+                Route("/start/v4/", self._reply, methods=["POST"]),
+                Route("/7.png", self._picture),
+            ]
+        )
 
+    async def _reply(self, request: Request) -> Response:
+        text = json.dumps(self.answer).replace("URL/", str(request.base_url))
+        return Response(text, media_type="application/json")
 
-@asynccontextmanager
-async def answered(answer: dict[str, Any], **settings: Any) -> AsyncGenerator[Provider]:
-    """The adapter, talking to a server whose answer to a start is this one."""
-    with running(server(answer)) as stand_in:
+    async def _picture(self, _request: Request) -> Response:
+        return Response(paint(7, 128, 128), media_type="image/png")
+
+    @asynccontextmanager
+    async def provider(self, **settings: Any) -> AsyncGenerator[Provider]:
         provider = BananaProvider.from_settings(
-            settings_with(banana_api_key=KEY, banana_base_url=stand_in.url, **settings)
+            settings_with(banana_api_key=KEY, banana_base_url=self.url, **settings)
         )
         assert provider is not None
-        yield provider
-        await provider.aclose()
+        try:
+            yield provider
+        finally:
+            await provider.aclose()
+
+    async def error(self) -> ProviderError:
+        async with self.provider() as provider:
+            return await error_of(provider.paint(paint_request()))
 
 
-async def error_from(answer: dict[str, Any]) -> ProviderError:
-    async with answered(answer) as provider:
-        return await error_of(provider.paint(paint_request()))
+@pytest.fixture(scope="module")
+def talker() -> Generator[Talker]:
+    talker = Talker()
+    with running(talker.application) as server:
+        talker.url = server.url
+        yield talker
 
 
 ENCODED = base64.b64encode(paint(7, 128, 128)).decode()
@@ -176,10 +197,12 @@ ENCODED = base64.b64encode(paint(7, 128, 128)).decode()
         ({"result": {"image": ENCODED}}, "result.image"),
     ],
 )
-async def test_the_picture_is_where_the_setting_says(output: dict[str, Any], key: str) -> None:
-    answer = {"message": "success", "callID": "call_1", "modelOutputs": [output]}
+async def test_the_picture_is_where_the_setting_says(
+    talker: Talker, output: dict[str, Any], key: str
+) -> None:
+    talker.answer = {"message": "success", "callID": "call_1", "modelOutputs": [output]}
 
-    async with answered(answer, banana_output_key=key) as provider:
+    async with talker.provider(banana_output_key=key) as provider:
         finished = await picture_of(provider.paint(paint_request()))
 
     assert read_call_id(finished.image) == 7
@@ -197,8 +220,12 @@ async def test_the_picture_is_where_the_setting_says(output: dict[str, Any], key
         ("error: CUDA out of memory", ProviderUnavailable),
     ],
 )
-async def test_errors_come_inside_of_good_answers(message: str, kind: type[ProviderError]) -> None:
-    error = await error_from({"message": message, "callID": "call_1"})
+async def test_errors_come_inside_of_good_answers(
+    talker: Talker, message: str, kind: type[ProviderError]
+) -> None:
+    talker.answer = {"message": message, "callID": "call_1"}
+
+    error = await talker.error()
 
     assert isinstance(error, kind)
     if isinstance(error, ProviderOverloaded):
@@ -207,24 +234,38 @@ async def test_errors_come_inside_of_good_answers(message: str, kind: type[Provi
         assert error.stage is BlockStage.INPUT
 
 
-async def test_an_output_that_is_only_an_error_says_so() -> None:
-    answer = {
+async def test_the_picture_may_be_behind_a_url_that_is_allowed(talker: Talker) -> None:
+    output = {"image_base64": "URL/7.png"}
+    talker.answer = {"message": "success", "callID": "call_1", "modelOutputs": [output]}
+
+    async with talker.provider(provider_result_loopback=True) as provider:
+        finished = await picture_of(provider.paint(paint_request()))
+    async with talker.provider() as provider:
+        error = await error_of(provider.paint(paint_request()))
+
+    assert read_call_id(finished.image) == 7
+    assert isinstance(error, ProviderMisconfigured)
+    assert "PROVIDER_RESULT_HOSTS" in str(error)
+
+
+async def test_an_output_that_is_only_an_error_says_so(talker: Talker) -> None:
+    talker.answer = {
         "message": "success",
         "callID": "call_1",
         "modelOutputs": [{"message": "error: CUDA out of memory"}],
     }
 
-    error = await error_from(answer)
+    error = await talker.error()
 
     assert isinstance(error, ProviderUnavailable)
     assert "CUDA out of memory" in str(error)
 
 
 @pytest.mark.parametrize("call_id", ["", "x" * 201])
-async def test_a_call_needs_an_id_that_can_be_kept(call_id: str) -> None:
-    answer = {"message": "", "callID": call_id, "finished": False}
+async def test_a_call_needs_an_id_that_can_be_kept(talker: Talker, call_id: str) -> None:
+    talker.answer = {"message": "", "callID": call_id, "finished": False}
 
-    assert isinstance(await error_from(answer), BadProviderAnswer)
+    assert isinstance(await talker.error(), BadProviderAnswer)
 
 
 def test_a_projects_address_is_recognised() -> None:
