@@ -97,9 +97,12 @@ class GraphQLEndpoint(GraphQL[Context, None]):
                 _set_status(response, cast("Mapping[str, Any]", error).get("extensions") or {})
         return response
 
-    def encode_json(self, data: object) -> bytes:
-        """JSON by msgspec: a third of the time of the standard library's."""
-        return msgspec.json.encode(data)
+    def encode_json(self, data: object) -> str:
+        """JSON by msgspec: a third of the time of the standard library's.
+
+        Text, because of bytes Strawberry makes binary websocket frames, which no browser parses.
+        """
+        return msgspec.json.encode(data).decode()
 
 
 def _set_status(response: Response, extensions: Mapping[str, object]) -> None:
