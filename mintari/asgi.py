@@ -19,6 +19,7 @@ from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.graphql import GraphQLEndpoint
 from transport.health import healthz, readyz
 from transport.masking import Masking
+from transport.page import page_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -48,6 +49,7 @@ def build_asgi(settings: Settings) -> Starlette:
         Route("/styles/{slug}.webp", serve_style_sample),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        *page_routes(settings),
     ]
     middleware = [_cors(settings)] if settings.allowed_origins else []
     if settings.dev_mode:

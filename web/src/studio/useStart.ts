@@ -1,0 +1,61 @@
+import { useRef } from "react";
+import { useMutation } from "urql";
+import { report } from "../api/report";
+import { StartDocument, type StartGenerationInput } from "../graphql/generated/graphql";
+import { announce } from "../ui/announcer";
+import { newKey } from "../ui/keys";
+import { showToast } from "../ui/toasts";
+
+/** What was wrong with one field of the form. */
+export interface FieldProblem {
+  field: string;
+  message: string;
+}
+
+export type Outcome = "started" | FieldProblem | undefined;
+
+/**
+ * Starts a grid. The same wish keeps its idempotency key until it was answered, so that pressing
+ * the button again after a network failure can never paint, and bill, twice.
+ */
+export function useStart() {
+  const [{ fetching }, mutate] = useMutation(StartDocument);
+  const pending = useRef({ wish: "", key: "" });
+
+  async function start(input: StartGenerationInput): Promise<Outcome> {
+    const wish = JSON.stringify(input);
+    if (pending.current.wish !== wish) pending.current = { wish, key: newKey() };
+    const { data, error } = await mutate({ input: { ...input, idempotencyKey: pending.current.key } });
+    if (error) {
+      report(error, () => void start(input));
+      return undefined;
+    }
+    pending.current = { wish: "", key: "" };
+    const result = data?.startGeneration;
+    switch (result?.__typename) {
+      case "GenerationStarted":
+        if (result.deduplicated) {
+          showToast({
+            tone: "news",
+            title: "Already on the easel",
+            message: "The same frames are being painted right now.",
+          });
+        }
+        announce(`${result.generation.jobs.length} frames are on the easel.`);
+        return "started";
+      case "InvalidInput":
+        return { field: result.field, message: result.message };
+      case "PromptRejected":
+        return { field: "prompt", message: result.message };
+      case "UploadNotFound":
+        return { field: "uploadId", message: result.message };
+      case "IdempotencyConflict":
+        showToast({ tone: "problem", title: "That did not work", message: result.message });
+        return undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  return { start, isStarting: fetching };
+}

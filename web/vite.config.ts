@@ -1,0 +1,30 @@
+import { defineConfig } from "vite";
+import react from "@vitejs/plugin-react";
+import { compress } from "./scripts/compress.ts";
+import { contract } from "./scripts/contract.ts";
+
+/** Where `vite` (hot reload) finds the API. */
+const api = process.env["MINTARI_API_URL"] ?? "http://127.0.0.1:8000";
+
+export default defineConfig({
+  plugins: [react(), contract(), compress()],
+  build: {
+    // Inside the Python package that serves it, so that a wheel and a checkout look alike.
+    outDir: "../transport/built/page",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    port: 5173,
+    strictPort: true,
+    proxy: Object.fromEntries(
+      ["/graphql", "/uploads", "/dev", "/files", "/styles"].map((path) => [
+        path,
+        { target: api, ws: path === "/graphql" },
+      ]),
+    ),
+  },
+});
