@@ -22,6 +22,7 @@ _BEGIN = text("""
         (job_id, attempt, user_id, provider, model, worker_name, external_id, resumed_from)
     SELECT id, attempt, user_id, provider, model, worker_name, :external_id, :resumed_from
     FROM jobs WHERE id = :id AND attempt = :attempt AND state = 'RUNNING'
+    FOR UPDATE
     RETURNING attempt
 """)
 
@@ -67,7 +68,7 @@ async def record_external_id(
 _END = text("""
     UPDATE provider_calls SET outcome = :outcome, error_code = :error_code,
         usage = CAST(:usage AS jsonb), ended_at = clock_timestamp()
-    WHERE job_id = :id AND attempt = :attempt
+    WHERE job_id = :id AND attempt = :attempt AND outcome = ANY(:expected)
 """)
 
 
@@ -79,8 +80,13 @@ async def end_call(
     *,
     error_code: ErrorCode | None = None,
     usage: Mapping[str, float] | None = None,
+    expected: Sequence[str] = ("STARTED",),
 ) -> None:
-    """Record how a call ended: SUCCEEDED, FAILED, CANCELLED or UNKNOWN."""
+    """Record how a call ended: SUCCEEDED, FAILED, CANCELLED or UNKNOWN.
+
+    Nothing happens unless its outcome so far is `expected`: a worker that was given up by the
+    others finds UNKNOWN there, and leaves it.
+    """
     await connection.execute(
         _END,
         {
@@ -89,6 +95,7 @@ async def end_call(
             "outcome": outcome,
             "error_code": error_code.value if error_code else None,
             "usage": to_json(dict(usage)) if usage else None,
+            "expected": list(expected),
         },
     )
 

@@ -1,6 +1,8 @@
 """Every write to a job's life. Each names the attempt and the state that it expects.
 
-The database's clock decides about leases and deadlines; a worker's clock is never asked.
+The database's clock decides about leases and deadlines; a worker's clock is never asked. Rows
+are locked in the order of their ids, a job before its calls, so that no two writes wait for each
+other. Whoever ends a job dooms what its attempts stored, but for the picture that it keeps.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import text
 
+from core.keys import attempt_keys
 from core.version import STEPS_PER_EPOCH
+from db.doomed import doom
 from db.records import JobRecord, columns, to_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from uuid import UUID
 
     from sqlalchemy import TextClause
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 _JOB = columns(JobRecord, "jobs")
 _NEXT_EPOCH = f"(version / {STEPS_PER_EPOCH} + 1) * {STEPS_PER_EPOCH}"
 _FREED = "lease_expires_at = NULL, worker_name = NULL"
+# What followers have seen may be ahead of the last heartbeat, and must not go back.
+_SHOWN = "progress = GREATEST(progress, :progress)"
 _HELD = "id = :id AND attempt = :attempt AND state = 'RUNNING'"
 
 
@@ -108,19 +114,25 @@ async def claim_overdue(
 
 
 _BEAT = text(f"""
+    WITH beat AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:attempts AS int[]), CAST(:versions AS bigint[]),
+            CAST(:progresses AS int[]), CAST(:kinds AS text[]), CAST(:stages AS text[]),
+            CAST(:previews AS text[])
+        ) AS beat(id, attempt, version, progress, progress_kind, stage, preview_key)
+    ), held AS (
+        SELECT jobs.id FROM jobs JOIN beat USING (id, attempt)
+        WHERE jobs.state = 'RUNNING'
+          AND jobs.version / {STEPS_PER_EPOCH} = beat.version / {STEPS_PER_EPOCH}
+        ORDER BY jobs.id FOR UPDATE OF jobs
+    )
     UPDATE jobs SET
         lease_expires_at = clock_timestamp() + make_interval(secs => :lease_s),
         version = GREATEST(jobs.version, beat.version),
         progress = GREATEST(jobs.progress, beat.progress),
         progress_kind = beat.progress_kind, stage = beat.stage,
         preview_key = COALESCE(beat.preview_key, jobs.preview_key)
-    FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:attempts AS int[]), CAST(:versions AS bigint[]),
-        CAST(:progresses AS int[]), CAST(:kinds AS text[]), CAST(:stages AS text[]),
-        CAST(:previews AS text[])
-    ) AS beat(id, attempt, version, progress, progress_kind, stage, preview_key)
-    WHERE jobs.id = beat.id AND jobs.attempt = beat.attempt AND jobs.state = 'RUNNING'
-      AND jobs.version / {STEPS_PER_EPOCH} = beat.version / {STEPS_PER_EPOCH}
+    FROM beat JOIN held USING (id) WHERE jobs.id = beat.id
     RETURNING jobs.id
 """)
 
@@ -162,12 +174,13 @@ _SUCCEED = text(f"""
 
 async def succeed(connection: Connection, job_id: UUID, attempt: int, finish: Finish) -> JobRecord:
     """RUNNING → SUCCESS. Raises LeaseLostError."""
-    return await _transition(connection, _SUCCEED, job_id, attempt, msgspec.structs.asdict(finish))
+    values = msgspec.structs.asdict(finish)
+    return await _transition(connection, _SUCCEED, job_id, attempt, values)
 
 
 _FAIL = text(f"""
     UPDATE jobs SET
-        state = 'FAILED', stage = NULL, version = {_NEXT_EPOCH}, {_FREED},
+        state = 'FAILED', stage = NULL, version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN},
         finished_at = clock_timestamp(), error_code = :error_code, block_stage = :block_stage
     WHERE {_HELD}
     RETURNING {_JOB}
@@ -181,6 +194,7 @@ async def fail(
     *,
     error_code: ErrorCode,
     block_stage: BlockStage | None = None,
+    progress: int = 0,
 ) -> JobRecord:
     """RUNNING → FAILED. Raises LeaseLostError."""
     return await _transition(
@@ -191,13 +205,14 @@ async def fail(
         {
             "error_code": error_code.value,
             "block_stage": block_stage.value if block_stage else None,
+            "progress": progress,
         },
     )
 
 
 _REQUEUE = text(f"""
     UPDATE jobs SET
-        state = 'PENDING', stage = 'QUEUED', version = {_NEXT_EPOCH}, {_FREED},
+        state = 'PENDING', stage = 'QUEUED', version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN},
         retry_count = retry_count + :retries,
         ready_at = clock_timestamp() + make_interval(secs => :delay_s)
     WHERE {_HELD}
@@ -206,22 +221,24 @@ _REQUEUE = text(f"""
 
 
 async def retry_later(
-    connection: Connection, job_id: UUID, attempt: int, *, delay_s: float
+    connection: Connection, job_id: UUID, attempt: int, *, delay_s: float, progress: int = 0
 ) -> JobRecord:
     """RUNNING → PENDING after a failed try; it may start again in `delay_s` seconds.
 
     Raises LeaseLostError.
     """
-    values: dict[str, object] = {"delay_s": delay_s, "retries": 1}
+    values: dict[str, object] = {"delay_s": delay_s, "retries": 1, "progress": progress}
     return await _transition(connection, _REQUEUE, job_id, attempt, values)
 
 
-async def release(connection: Connection, job_id: UUID, attempt: int) -> JobRecord:
+async def release(
+    connection: Connection, job_id: UUID, attempt: int, *, progress: int = 0
+) -> JobRecord:
     """RUNNING → PENDING because the worker stops; counts neither as retry nor as crash.
 
     Raises LeaseLostError.
     """
-    values: dict[str, object] = {"delay_s": 0.0, "retries": 0}
+    values: dict[str, object] = {"delay_s": 0.0, "retries": 0, "progress": progress}
     return await _transition(connection, _REQUEUE, job_id, attempt, values)
 
 
@@ -239,7 +256,23 @@ async def _transition(
     row = result.mappings().one_or_none()
     if row is None:
         raise LeaseLostError(f"job {job_id} is no longer held by attempt {attempt}")
-    return to_record(row, JobRecord)
+    job = to_record(row, JobRecord)
+    await _doom_leftovers(connection, [job])
+    return job
+
+
+async def _doom_leftovers(connection: Connection, jobs: Iterable[JobRecord]) -> None:
+    """Have deleted what the attempts of ended jobs stored and their jobs do not show."""
+    keys = [
+        key
+        for job in jobs
+        if job.state.is_terminal
+        for attempt in range(1, job.attempt + 1)
+        for key in attempt_keys(job.id, attempt)
+        if key not in (job.image_key, job.thumbnail_key)
+    ]
+    if keys:
+        await doom(connection, keys)
 
 
 def _take_back(condition: str) -> str:
@@ -252,37 +285,80 @@ def _take_back(condition: str) -> str:
         FROM jobs, dead
         WHERE jobs.id = dead.id AND provider_calls.job_id = jobs.id
           AND provider_calls.attempt = jobs.attempt AND provider_calls.outcome = 'STARTED'
+    ), shown AS (
+        SELECT * FROM unnest(CAST(:shown_ids AS uuid[]), CAST(:shown_progresses AS int[]))
+            AS shown(shown_id, shown_progress)
     )
     UPDATE jobs SET
         crash_count = crash_count + 1, version = {_NEXT_EPOCH}, {_FREED},
-        ready_at = clock_timestamp(),
+        ready_at = clock_timestamp(), progress = GREATEST(progress, COALESCE(shown_progress, 0)),
         state = CASE WHEN crash_count + 1 >= :max_crashes THEN 'FAILED' ELSE 'PENDING' END,
         stage = CASE WHEN crash_count + 1 >= :max_crashes THEN NULL ELSE 'QUEUED' END,
         error_code = CASE WHEN crash_count + 1 >= :max_crashes THEN 'WORKER_CRASHED' END,
         finished_at = CASE WHEN crash_count + 1 >= :max_crashes THEN clock_timestamp() END
-    FROM dead WHERE jobs.id = dead.id
+    FROM dead LEFT JOIN shown ON shown_id = dead.id WHERE jobs.id = dead.id
     RETURNING {_JOB}
     """
 
 
-_REAP = text(_take_back("lease_expires_at < clock_timestamp()"))
+_DEAD = "lease_expires_at < clock_timestamp()"
+_FIND_DEAD = text(f"""
+    SELECT id FROM jobs WHERE state = 'RUNNING' AND {_DEAD} ORDER BY lease_expires_at LIMIT :limit
+""")
+_FIND_HELD = text("SELECT id FROM jobs WHERE state = 'RUNNING' AND worker_name = :worker")
+_REAP = text(_take_back(_DEAD))
 _TAKE_OVER = text(_take_back("worker_name = :worker"))
 
 
-async def reap(connection: Connection, *, max_crashes: int, limit: int = 100) -> list[JobRecord]:
-    """Take back jobs whose lease ran out: PENDING again, or FAILED after `max_crashes` times."""
-    result = await connection.execute(_REAP, {"max_crashes": max_crashes, "limit": limit})
-    return [to_record(row, JobRecord) for row in result.mappings()]
+async def find_dead(connection: Connection, *, limit: int = 100) -> list[UUID]:
+    """Jobs whose lease ran out."""
+    return list((await connection.execute(_FIND_DEAD, {"limit": limit})).scalars())
+
+
+async def find_held(connection: Connection, worker: str) -> list[UUID]:
+    """Jobs that the worker of this name holds."""
+    return list((await connection.execute(_FIND_HELD, {"worker": worker})).scalars())
+
+
+async def reap(
+    connection: Connection,
+    *,
+    max_crashes: int,
+    shown: Mapping[UUID, int] | None = None,
+    limit: int = 100,
+) -> list[JobRecord]:
+    """Take back jobs whose lease ran out: PENDING again, or FAILED after `max_crashes` times.
+
+    `shown` is the progress that followers saw, which may be ahead of the last heartbeat.
+    """
+    values: dict[str, object] = {"max_crashes": max_crashes, "limit": limit}
+    return await _taken_back(connection, _REAP, values, shown or {})
 
 
 async def take_over(
-    connection: Connection, *, worker: str, max_crashes: int, limit: int = 10_000
+    connection: Connection,
+    *,
+    worker: str,
+    max_crashes: int,
+    shown: Mapping[UUID, int] | None = None,
+    limit: int = 10_000,
 ) -> list[JobRecord]:
     """Take back the jobs of the worker that had this name before, without waiting for leases."""
-    result = await connection.execute(
-        _TAKE_OVER, {"worker": worker, "max_crashes": max_crashes, "limit": limit}
-    )
-    return [to_record(row, JobRecord) for row in result.mappings()]
+    values: dict[str, object] = {"worker": worker, "max_crashes": max_crashes, "limit": limit}
+    return await _taken_back(connection, _TAKE_OVER, values, shown or {})
+
+
+async def _taken_back(
+    connection: Connection,
+    statement: TextClause,
+    values: Mapping[str, object],
+    shown: Mapping[UUID, int],
+) -> list[JobRecord]:
+    given = {"shown_ids": list(shown), "shown_progresses": list(shown.values())}
+    result = await connection.execute(statement, {**values, **given})
+    jobs = [to_record(row, JobRecord) for row in result.mappings()]
+    await _doom_leftovers(connection, jobs)
+    return jobs
 
 
 _CANCELLED = f"""
@@ -290,27 +366,59 @@ _CANCELLED = f"""
     finished_at = clock_timestamp()
 """
 _CANCEL_JOB = text(f"""
-    UPDATE jobs SET {_CANCELLED}
+    UPDATE jobs SET {_CANCELLED}, {_SHOWN}
     WHERE id = :id AND user_id = :user_id AND state IN ('PENDING', 'RUNNING')
     RETURNING {_JOB}
 """)
 _CANCEL_GENERATION = text(f"""
-    UPDATE jobs SET {_CANCELLED}
-    WHERE generation_id = :id AND user_id = :user_id AND state IN ('PENDING', 'RUNNING')
+    WITH active AS (
+        SELECT id FROM jobs
+        WHERE generation_id = :id AND user_id = :user_id AND state IN ('PENDING', 'RUNNING')
+        ORDER BY id FOR UPDATE
+    ), shown AS (
+        SELECT * FROM unnest(CAST(:shown_ids AS uuid[]), CAST(:shown_progresses AS int[]))
+            AS shown(shown_id, shown_progress)
+    )
+    UPDATE jobs SET {_CANCELLED}, progress = GREATEST(progress, COALESCE(shown_progress, 0))
+    FROM active LEFT JOIN shown ON shown_id = active.id WHERE jobs.id = active.id
     RETURNING {_JOB}
 """)
 
 
-async def cancel_job(connection: Connection, job_id: UUID, user_id: str) -> JobRecord | None:
-    """PENDING or RUNNING → CANCELLED at once; None when it had ended or is not the user's."""
-    result = await connection.execute(_CANCEL_JOB, {"id": job_id, "user_id": user_id})
-    row = result.mappings().one_or_none()
-    return to_record(row, JobRecord) if row else None
+async def cancel_job(
+    connection: Connection, job_id: UUID, user_id: str, *, progress: int = 0
+) -> JobRecord | None:
+    """PENDING or RUNNING → CANCELLED at once; None when it had ended or is not the user's.
+
+    `progress` is what followers saw, which may be ahead of the last heartbeat.
+    """
+    values = {"id": job_id, "user_id": user_id, "progress": progress}
+    row = (await connection.execute(_CANCEL_JOB, values)).mappings().one_or_none()
+    if row is None:
+        return None
+    job = to_record(row, JobRecord)
+    await _doom_leftovers(connection, [job])
+    return job
 
 
 async def cancel_generation(
-    connection: Connection, generation_id: UUID, user_id: str
+    connection: Connection,
+    generation_id: UUID,
+    user_id: str,
+    *,
+    shown: Mapping[UUID, int] | None = None,
 ) -> list[JobRecord]:
-    """Cancel all of a generation's jobs that have not ended; returns those."""
-    result = await connection.execute(_CANCEL_GENERATION, {"id": generation_id, "user_id": user_id})
-    return [to_record(row, JobRecord) for row in result.mappings()]
+    """Cancel all of a generation's jobs that have not ended; returns those.
+
+    `shown` is the progress that followers saw, by job.
+    """
+    values = {
+        "id": generation_id,
+        "user_id": user_id,
+        "shown_ids": list(shown or {}),
+        "shown_progresses": list((shown or {}).values()),
+    }
+    result = await connection.execute(_CANCEL_GENERATION, values)
+    jobs = [to_record(row, JobRecord) for row in result.mappings()]
+    await _doom_leftovers(connection, jobs)
+    return jobs

@@ -1,7 +1,8 @@
 """One attempt: from a claimed job to a stored picture, or to a failure that says why.
 
-The order is what makes it safe to pay: ledger row, call, picture stored under job and attempt,
-then ledger and job in one commit. Wherever a process dies, the next attempt finds how far it got.
+The order is what makes it safe to pay: ledger row, call, answer kept as it came, picture stored
+under job and attempt, then job and ledger in one commit. Wherever a process dies, the next attempt
+finds how far it got.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from core.keys import image_key, thumbnail_key
+from core.keys import attempt_keys, image_key, thumbnail_key
 from core.log import get_logger
-from core.patience import persevere
 from core.vocabulary import ErrorCode, Stage
 from db.doomed import doom
 from db.engine import is_database_down
@@ -22,7 +22,8 @@ from jobs.call import ProviderCall
 from jobs.changes import change_of
 from jobs.doorbell import Ring
 from jobs.failure import JobFailure, failure_of
-from jobs.keep import PATIENCE_S, find_stored_result, patiently, prepare_result, store_result
+from jobs.keep import find_result, keep_answer, patiently, prepare_result, store_result
+from jobs.transactions import in_transaction
 from providers.base import PaintRequest, ProviderError
 from storage.base import ObjectNotFound, StorageError
 
@@ -57,6 +58,7 @@ class Attempt:
         self._ring_later = ring_later
         self._began_s = time.monotonic()
         self._call: ProviderCall | None = None
+        self._finished: Finished | None = None
         self.settling = False
 
     async def run(self) -> None:
@@ -66,7 +68,7 @@ class Attempt:
             await self._run()
         except LeaseLostError:
             _log.info("lease lost, outcome dropped", job=str(self._job.id))
-            await self._publish_truth()
+            await self._give_way()
         except Exception as error:
             if not is_database_down(error):
                 raise
@@ -74,21 +76,24 @@ class Attempt:
             _log.exception("postgres stayed away, job left to its lease", job=str(self._job.id))
 
     async def abandon(self) -> None:
-        """Record that the call was cut off by us: it may have been billed."""
+        """Record how far the call came that was cut off by us: it may have been billed."""
         if self._call and self._call.began and not self.settling:
-            await self._write(lambda connection: self._end_call(connection, "CANCELLED"))
+            outcome = "SUCCEEDED" if self._finished else "CANCELLED"
+            await self._write(lambda connection: self._end_call(connection, outcome))
+        await self._give_way()
 
     async def _run(self) -> None:
         try:
             work, calls = await self._read()
-            adopted = await find_stored_result(self._kit.storage, self._job, calls)
-            if adopted is not None:
-                await self._succeed(*adopted, None)
+            found = await find_result(self._kit.storage, self._job, calls)
+            if found is not None:
+                await self._succeed(found.picture, found.attempt, found.finished)
                 return
-            finished = await self._paint(work, calls)
+            self._finished = finished = await self._paint(work, calls)
             self._report.stage(Stage.STORING)
+            await keep_answer(self._kit.storage, self._job, finished)
             picture = await prepare_result(finished)
-            await store_result(self._kit.storage, self._job, picture)
+            await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
             await self._succeed(picture, self._job.attempt, finished)
         except ProviderError as error:
             await self._fail(self._failure_of(error))
@@ -192,12 +197,17 @@ class Attempt:
         )
 
         async def write(connection: Connection) -> JobRecord:
-            if finished:
-                await self._end_call(connection, "SUCCEEDED", finished)
-            else:
-                await end_call(connection, job.id, attempt, "SUCCEEDED")
-            await self._doom_previews(connection)
-            return await succeed(connection, job.id, job.attempt, finish)
+            settled = await succeed(connection, job.id, job.attempt, finish)
+            await end_call(
+                connection,
+                job.id,
+                attempt,
+                "SUCCEEDED",
+                usage=finished.usage if finished else None,
+                # An earlier attempt's call was given up before its result was found.
+                expected=("STARTED", "UNKNOWN"),
+            )
+            return settled
 
         await self._settle(write)
 
@@ -205,31 +215,33 @@ class Attempt:
         job = self._job
 
         async def write(connection: Connection) -> JobRecord:
+            settled = await self._end_or_retry(connection, failure)
             if self._call and self._call.began:
                 await self._end_call(connection, "FAILED", code=failure.code)
-            await self._doom_previews(connection)
-            if failure.retry_in_s is not None:
-                return await retry_later(
-                    connection, job.id, job.attempt, delay_s=failure.retry_in_s
-                )
-            return await fail(
-                connection,
-                job.id,
-                job.attempt,
-                error_code=failure.code,
-                block_stage=failure.block_stage,
-            )
+            return settled
 
         await self._settle(write)
         if failure.retry_in_s is not None:
             self._ring_later(Ring(job.id, job.attempt), failure.retry_in_s)
 
+    async def _end_or_retry(self, connection: Connection, failure: JobFailure) -> JobRecord:
+        job, progress = self._job, self._report.job.progress
+        if failure.retry_in_s is not None:
+            delay_s = failure.retry_in_s
+            return await retry_later(
+                connection, job.id, job.attempt, delay_s=delay_s, progress=progress
+            )
+        return await fail(
+            connection,
+            job.id,
+            job.attempt,
+            error_code=failure.code,
+            block_stage=failure.block_stage,
+            progress=progress,
+        )
+
     async def _end_call(
-        self,
-        connection: Connection,
-        outcome: str,
-        finished: Finished | None = None,
-        code: ErrorCode | None = None,
+        self, connection: Connection, outcome: str, code: ErrorCode | None = None
     ) -> None:
         await end_call(
             connection,
@@ -237,13 +249,8 @@ class Attempt:
             self._job.attempt,
             outcome,
             error_code=code,
-            usage=finished.usage if finished else None,
+            usage=self._finished.usage if self._finished else None,
         )
-
-    async def _doom_previews(self, connection: Connection) -> None:
-        """All but the newest, which a client may be showing; retention takes that one."""
-        if self._call and (old := self._call.preview_keys[:-1]):
-            await doom(connection, old)
 
     async def _settle(self, write: Callable[[Connection], Awaitable[JobRecord]]) -> None:
         """Commit the outcome, then tell everybody. Raises LeaseLostError."""
@@ -252,15 +259,23 @@ class Attempt:
         await self._kit.publisher.publish([change_of(settled)])
 
     async def _write(self, action: Callable[[Connection], Awaitable[T]]) -> T:
-        async def in_transaction() -> T:
-            async with self._kit.database.transaction() as connection:
-                return await action(connection)
+        return await in_transaction(self._kit.database, action)
 
-        return await persevere(in_transaction, while_=is_database_down, patience_s=PATIENCE_S)
+    async def _give_way(self) -> None:
+        """The job went on, or ended, without this attempt: drop what it stored, tell the truth.
 
-    async def _publish_truth(self) -> None:
-        """A commit whose answer was lost looks like a lost lease: say again what Postgres has."""
-        jobs = await self._write(
-            lambda connection: read_jobs_of_any_user(connection, [self._job.id])
-        )
-        await self._kit.publisher.publish(change_of(job) for job in jobs.values())
+        While the job goes on, a later attempt may adopt what is there; whoever ends it dooms that.
+        A commit whose answer was lost looks like a lost lease, too: then the picture is in use.
+        """
+
+        async def write(connection: Connection) -> JobRecord | None:
+            found = await read_jobs_of_any_user(connection, [self._job.id])
+            job = found.get(self._job.id)
+            if self._finished and (job is None or job.state.is_terminal):
+                keys = attempt_keys(self._job.id, self._job.attempt)
+                used = (job.image_key, job.thumbnail_key) if job else ()
+                await doom(connection, [key for key in keys if key not in used])
+            return job
+
+        if job := await self._write(write):
+            await self._kit.publisher.publish([change_of(job)])

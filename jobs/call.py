@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from core.keys import preview_key
+from core.keys import MAX_PREVIEWS, all_previews, preview_key
 from core.log import get_logger
 from core.pictures import CONTENT_TYPE
+from db.doomed import doom
 from db.ledger import begin_call, record_external_id
+from jobs.transactions import in_transaction
 from providers.base import (
     Accepted,
     BadProviderAnswer,
@@ -23,6 +25,7 @@ from storage.base import StorageError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from db.engine import Connection
     from db.records import CallRecord, JobRecord
     from jobs.kit import Kit
     from jobs.reporter import Report
@@ -49,6 +52,7 @@ class ProviderCall:
         """Make the call, or go on with `resumed`. Raises ProviderError, LeaseLostError."""
         async with self._kit.database.transaction() as connection:
             await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
+            await self._doom_previews(connection)
         self.began = True
         if resumed and resumed.external_id:
             updates = self._provider.resume(request, resumed.external_id)
@@ -59,6 +63,12 @@ class ProviderCall:
                 return await self._follow(updates)
         except TimeoutError:
             raise ProviderTimeout("no picture within the deadline") from None
+
+    async def _doom_previews(self, connection: Connection) -> None:
+        """Before there are any: so none stays behind, however this attempt ends."""
+        settings = self._kit.settings
+        key = all_previews(self._job.id, self._job.attempt)
+        await doom(connection, [key], after_s=settings.gen_timeout_s + settings.preview_ttl_s)
 
     async def _follow(self, updates: AsyncGenerator[Update, None]) -> Finished:
         async with contextlib.aclosing(updates):
@@ -73,8 +83,12 @@ class ProviderCall:
         raise BadProviderAnswer("the provider ended without a picture")
 
     async def _keep(self, external_id: str) -> None:
-        async with self._kit.database.transaction() as connection:
-            await record_external_id(connection, self._job.id, self._job.attempt, external_id)
+        await in_transaction(
+            self._kit.database,
+            lambda connection: record_external_id(
+                connection, self._job.id, self._job.attempt, external_id
+            ),
+        )
 
     async def _show(self, update: Progress) -> None:
         key = await self._store_preview(update.preview) if update.preview else None
@@ -86,6 +100,8 @@ class ProviderCall:
 
     async def _store_preview(self, preview: bytes) -> str | None:
         number = self._preview_count + 1
+        if number > MAX_PREVIEWS:
+            return None
         key = preview_key(self._job.id, self._job.attempt, number)
         try:
             await self._kit.storage.put(key, preview, CONTENT_TYPE)
@@ -99,13 +115,3 @@ class ProviderCall:
             return None
         self._preview_count = number
         return key
-
-    @property
-    def preview_keys(self) -> list[str]:
-        """Previews that may still be stored, the newest last."""
-        last = self._preview_count
-        return [
-            preview_key(self._job.id, self._job.attempt, number)
-            for number in (last - 1, last)
-            if number > 0
-        ]

@@ -59,8 +59,10 @@ def change_of(job: JobRecord) -> JobChange:
 
 
 def apply(change: JobChange, job: JobRecord) -> JobRecord:
-    """The job as it is after the change."""
-    return msgspec.structs.replace(job, **msgspec.structs.asdict(change))
+    """The job as it is after the change. Progress that was shown never goes back."""
+    values = msgspec.structs.asdict(change)
+    values["progress"] = max(job.progress, change.progress)
+    return msgspec.structs.replace(job, **values)
 
 
 def gone(job: JobRecord) -> JobChange:

@@ -78,6 +78,16 @@ class Publisher:
             return []
         return [decode(data) for data in found if data]
 
+    async def shown_progress(self, job_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """The progress that followers have seen, where Redis still has it.
+
+        Postgres hears of progress with the heartbeat only; what ends or requeues a job from outside
+        of its worker must not show less than this.
+        """
+        if not job_ids:
+            return {}
+        return {change.id: change.progress for change in await self.newest(job_ids)}
+
     async def ping(self) -> bool:
         """Whether Redis answers. Raises what redis-py raises when it does not."""
         return bool(await cast("Any", self._redis).ping())

@@ -9,12 +9,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from core.keys import expand
 from core.log import get_logger
 from db.admission import forget_old
-from db.doomed import doom_old_previews, forget_doomed, take_doomed
+from db.doomed import forget_doomed, forget_old_previews, take_doomed
 from db.engine import is_database_down
 from db.generations import delete_expired_generations
-from db.lifecycle import reap
+from db.lifecycle import find_dead, reap
 from db.uploads import delete_unused_uploads
 from jobs.changes import change_of
 from jobs.doorbell import Ring
@@ -68,15 +69,21 @@ class Sweeper:
             await self.tidy()
 
     async def _reap(self) -> None:
+        async with self._kit.database.read() as connection:
+            dead = await find_dead(connection)
+        if not dead:
+            return
+        shown = await self._kit.publisher.shown_progress(dead)
         async with self._kit.database.transaction() as connection:
-            jobs = await reap(connection, max_crashes=self._kit.settings.max_crashes)
+            max_crashes = self._kit.settings.max_crashes
+            jobs = await reap(connection, max_crashes=max_crashes, shown=shown)
         await announce_taken_back(self._kit, jobs)
 
     async def tidy(self) -> None:
         """Retention: rows and pictures that are old enough go."""
         settings = self._kit.settings
         async with self._kit.database.transaction() as connection:
-            await doom_old_previews(connection, age_s=settings.preview_ttl_s)
+            await forget_old_previews(connection, age_s=settings.preview_ttl_s)
             await delete_unused_uploads(connection, age_s=settings.upload_ttl_s)
             if settings.result_ttl_s:
                 await delete_expired_generations(connection, age_s=settings.result_ttl_s)
@@ -85,20 +92,22 @@ class Sweeper:
                 hits_age_s=settings.rate_limit_window_s,
                 keys_age_s=settings.idempotency_ttl_s,
             )
-        await self._delete_doomed()
+        while await self._delete_doomed():
+            pass
 
-    async def _delete_doomed(self) -> None:
-        """Delete pictures whose rows are gone; those that cannot be deleted stay doomed."""
+    async def _delete_doomed(self) -> bool:
+        """Delete some doomed objects; those that cannot be deleted stay doomed. True: go on."""
         async with self._kit.database.transaction() as connection:
             keys = await take_doomed(connection)
             if not keys:
-                return
+                return False
             try:
-                await self._kit.storage.delete(keys)
+                await self._kit.storage.delete([one for key in keys for one in expand(key)])
             except StorageError as error:
                 _log.warning("pictures not deleted yet", count=len(keys), error=str(error))
-                return
+                return False
             await forget_doomed(connection, keys)
+            return True
 
 
 async def announce_taken_back(kit: Kit, jobs: list[JobRecord]) -> None:

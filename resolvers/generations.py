@@ -19,7 +19,7 @@ from core.vocabulary import ImageSize
 from db.audit import AuditEntry, record_audit
 from db.generations import delete_generation as delete_generation_rows
 from db.generations import page_of_generations, read_generations
-from db.jobs import read_jobs
+from db.jobs import read_jobs, read_jobs_of_generations
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_generation as cancel_generation_rows
 from db.uploads import read_uploads
@@ -29,6 +29,8 @@ from resolvers.paging import Page, cut_page, page_limit
 from resolvers.texts import apply_delta, clean_key, clean_text, fold
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from core.auth import Viewer
     from core.styles import Style
     from db.records import GenerationRecord, JobRecord, UploadRecord
@@ -196,8 +198,9 @@ async def cancel_generation(
     """Cancel all jobs that have not ended. Raises Unauthenticated, GenerationNotFound."""
     viewer = request.require_viewer()
     generation = await _owned_generation(app, request, id_text)
+    shown = await _shown_progress(app, generation)
     async with app.database.transaction() as connection:
-        jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id)
+        jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id, shown=shown)
         billed = bool(await jobs_with_calls(connection, [job.id for job in jobs]))
     await tell_cancelled(app, jobs)
     return generation, Cancelled(jobs, billed)
@@ -217,8 +220,9 @@ async def delete_generation(app: App, request: Request, id_text: str) -> Generat
     """
     viewer = request.require_viewer()
     generation = await _owned_generation(app, request, id_text)
+    shown = await _shown_progress(app, generation)
     async with app.database.transaction() as connection:
-        jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id)
+        jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id, shown=shown)
         await delete_generation_rows(connection, generation.id, viewer.user_id)
         await record_audit(
             connection,
@@ -232,6 +236,12 @@ async def delete_generation(app: App, request: Request, id_text: str) -> Generat
         )
     await tell_cancelled(app, jobs)
     return generation
+
+
+async def _shown_progress(app: App, generation: GenerationRecord) -> dict[UUID, int]:
+    async with app.database.read() as connection:
+        found = await read_jobs_of_generations(connection, [generation.id])
+    return await app.publisher.shown_progress([job.id for job in found[generation.id]])
 
 
 async def _owned_generation(app: App, request: Request, id_text: str) -> GenerationRecord:

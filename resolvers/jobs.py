@@ -89,8 +89,11 @@ async def cancel_job(app: App, request: Request, id_text: str) -> tuple[JobRecor
     job = await read_job(app, request, id_text)
     if job is None:
         raise JobNotFound("There is no such job.")
+    shown = await app.publisher.shown_progress([job.id])
     async with app.database.transaction() as connection:
-        cancelled = await cancel_job_row(connection, job.id, viewer.user_id)
+        cancelled = await cancel_job_row(
+            connection, job.id, viewer.user_id, progress=shown.get(job.id, 0)
+        )
         billed = bool(await jobs_with_calls(connection, [job.id]))
         if cancelled is None:
             job = (await read_jobs(connection, [job.id], viewer.user_id)).get(job.id, job)
