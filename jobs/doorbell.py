@@ -8,7 +8,9 @@ What arq 0.28 does that would hurt, and what is done about it:
 - kept results and in-progress keys block an id → no results, and an id rings only once
   (`job:attempt`, and every claim raises the attempt);
 - it compares scores with the worker's clock → scores lie a day in the past, in order;
-- it takes 100 ids whatever it can run → it reads as many as there are free slots.
+- it takes 100 ids whatever it can run → it starts as many as there are free slots;
+- ids of a worker that died keep their in-progress key for the longest timeout + 10 s, and hide what
+  is behind them → it reads past them, and handing over has 5 s.
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ RING_TTL_MS = 24 * 3600 * 1000
 SCORE_SHIFT_MS = 24 * 3600 * 1000
 POLL_S = 1.0
 """How often a worker looks without being woken, in case a PUBLISH was lost."""
+
+READ_AHEAD = 100
+"""Ids that are read beyond the free slots, in case those in front are a dead worker's."""
+HAND_OVER_S = 5.0
 
 _log = get_logger(__name__)
 
@@ -90,7 +96,7 @@ class Doorbell:
 
 
 class BellWorker(Worker):
-    """arq's worker, woken instead of polling, reading only what can start now."""
+    """arq's worker, woken instead of polling, starting only what has a free slot."""
 
     def __init__(self, free_slots: Callable[[], int], wake: asyncio.Event, **options: Any) -> None:
         super().__init__(**options)
@@ -109,25 +115,35 @@ class BellWorker(Worker):
                 pass
 
     async def _poll_iteration(self) -> None:
-        starting = sum(not task.done() for task in self.tasks.values())
-        free = self._free_slots() - starting
+        free = self._free()
         self.allow_pick_jobs = free > 0
-        self.queue_read_limit = max(free, 1)
+        self.queue_read_limit = max(free, 0) + READ_AHEAD
         await super()._poll_iteration()
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Start what has a slot; ids that run elsewhere are passed over."""
+        for job_id in job_ids:
+            if self._free() <= 0:
+                return
+            await super().start_jobs([job_id])
+
+    def _free(self) -> int:
+        starting = sum(not task.done() for task in self.tasks.values())
+        return self._free_slots() - starting
 
 
 async def answer_doorbell(
     settings: Settings,
     channels: Channels,
     *,
-    start: Callable[[UUID, int], Awaitable[None]],
+    start: Callable[[UUID, int], None],
     free_slots: Callable[[], int],
     wake: asyncio.Event,
 ) -> None:
     """Call `start(job_id, attempt)` for each ring, until cancelled; comes back when Redis does."""
 
     async def start_job(_context: dict[str, Any], job_id: str, attempt: int) -> None:
-        await start(UUID(job_id), attempt)
+        start(UUID(job_id), attempt)
 
     pause_s = 0.1
     while True:
@@ -169,7 +185,7 @@ def _bell_worker(
         keep_result=0,
         # Handing over takes milliseconds; slots are counted by the runner.
         max_jobs=1000,
-        job_timeout=30,
+        job_timeout=HAND_OVER_S,
         retry_jobs=False,
         job_serializer=msgspec.json.encode,
         job_deserializer=_deserialize,

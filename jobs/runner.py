@@ -60,11 +60,17 @@ class Runner:
             return 0
         return self._kit.settings.concurrency - len(self._held) - self._claiming
 
-    async def start(self, job_id: UUID, attempt: int) -> None:
-        """Claim a job that had `attempt` attempts and run it; nothing if it is taken."""
-        if self.free_slots() <= 0:
-            return
-        self._claiming += 1
+    def start(self, job_id: UUID, attempt: int) -> None:
+        """Claim a job that had `attempt` attempts and run it; nothing if it is taken.
+
+        The claim is a task of ours: one that its caller could cancel in the middle of its commit
+        would leave a job that is claimed and does not run.
+        """
+        if self.free_slots() > 0:
+            self._reserve(1)
+            self._tasks.create_task(self._claim(job_id, attempt))
+
+    async def _claim(self, job_id: UUID, attempt: int) -> None:
         try:
             async with self._kit.database.transaction() as connection:
                 job = await claim(
@@ -74,24 +80,24 @@ class Runner:
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
                 )
+            if job is None:
+                self._wake.set()
+            else:
+                self._run(job)
         except Exception as error:
-            if not is_database_down(error):
-                raise
-            _log.warning("could not claim, the sweeper will", job=str(job_id))
-            return
+            if is_database_down(error):
+                _log.warning("could not claim, the sweeper will", job=str(job_id))
+            else:
+                _log.exception("could not claim", job=str(job_id))
         finally:
-            self._claiming -= 1
-        if job is None:
-            self._wake.set()
-        else:
-            self._run(job)
+            self._reserve(-1)
 
     async def start_overdue(self, *, overdue_s: float) -> int:
         """Claim and run jobs that should have started `overdue_s` ago; returns how many."""
         limit = self.free_slots()
         if limit <= 0:
             return 0
-        self._claiming += limit
+        self._reserve(limit)
         try:
             async with self._kit.database.transaction() as connection:
                 jobs = await claim_overdue(
@@ -101,10 +107,10 @@ class Runner:
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
                 )
+            for job in jobs:
+                self._run(job)
         finally:
-            self._claiming -= limit
-        for job in jobs:
-            self._run(job)
+            self._reserve(-limit)
         return len(jobs)
 
     def stop(self, job_id: UUID) -> None:
@@ -123,6 +129,17 @@ class Runner:
                 if not is_database_down(error):
                     raise
                 _log.warning("no heartbeat, postgres is away", jobs=len(self._held))
+
+    def _reserve(self, slots: int) -> None:
+        """Keep slots for jobs that are being claimed; a negative number gives them back."""
+        self._claiming += slots
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        if self._held or self._claiming:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Take nothing new, let jobs finish, then give back the leases of those that do not."""
@@ -159,7 +176,7 @@ class Runner:
         report = Report(job, self._outbox)
         held = _Held(Attempt(self._kit, job, report, self._ring_later), report)
         self._held[job.id] = held
-        self._idle.clear()
+        self._note_idle()
         self._tasks.create_task(self._supervise(job, held))
 
     async def _supervise(self, job: JobRecord, held: _Held) -> None:
@@ -173,8 +190,7 @@ class Runner:
         finally:
             self._outbox.forget(job.id)
             del self._held[job.id]
-            if not self._held:
-                self._idle.set()
+            self._note_idle()
             self._wake.set()
 
     async def _after_cut(self, job: JobRecord, held: _Held) -> None:
@@ -184,7 +200,8 @@ class Runner:
             return
         try:
             async with self._kit.database.transaction() as connection:
-                released = await release(connection, job.id, job.attempt)
+                progress = held.report.job.progress
+                released = await release(connection, job.id, job.attempt, progress=progress)
         except LeaseLostError:
             return
         await self._kit.publisher.publish([change_of(released)])

@@ -12,18 +12,21 @@ from core.log import get_logger
 from core.patience import persevere
 from core.pubsub import Subscriber
 from db.engine import is_database_down
-from db.lifecycle import take_over
+from db.lifecycle import find_held, take_over
 from jobs.doorbell import answer_doorbell
 from jobs.reporter import Outbox
 from jobs.runner import Runner
 from jobs.sweeper import Sweeper, announce_taken_back
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from core.settings import Settings
     from jobs.channels import Channels
     from jobs.kit import Kit
 
 START_PATIENCE_S = 60.0
+SERVICE_PAUSE_S = 1.0
 
 _log = get_logger(__name__)
 
@@ -31,6 +34,16 @@ _log = get_logger(__name__)
 def worker_name(settings: Settings) -> str:
     """The configured name, or one that no other worker has (then nothing is taken over)."""
     return settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+async def _keep_going(name: str, service: Callable[[], Awaitable[None]]) -> None:
+    """A service that fails is a bug, but no reason to cut the paid calls of all jobs here."""
+    while True:
+        try:
+            await service()
+        except Exception:
+            _log.exception("a service failed and is started again", service=name)
+        await asyncio.sleep(SERVICE_PAUSE_S)
 
 
 class Worker:
@@ -56,11 +69,14 @@ class Worker:
             async with asyncio.TaskGroup() as services:
                 await ears.subscribe([self._channels.wake, self._channels.control])
                 running = [
-                    services.create_task(ears.run()),
-                    services.create_task(outbox.run()),
-                    services.create_task(runner.beat_forever()),
-                    services.create_task(sweeper.run()),
-                    services.create_task(self._answer(runner)),
+                    services.create_task(_keep_going(name, service))
+                    for name, service in (
+                        ("ears", ears.run),
+                        ("outbox", outbox.run),
+                        ("heart", runner.beat_forever),
+                        ("sweeper", sweeper.run),
+                        ("doorbell", lambda: self._answer(runner)),
+                    )
                 ]
                 _log.info("worker ready", worker=self._kit.worker)
                 await stop.wait()
@@ -74,11 +90,15 @@ class Worker:
         """Free what a crashed worker of this name still holds; it cannot be alive any more."""
 
         async def write() -> None:
+            async with self._kit.database.read() as connection:
+                held = await find_held(connection, self._kit.worker)
+            shown = await self._kit.publisher.shown_progress(held)
             async with self._kit.database.transaction() as connection:
                 jobs = await take_over(
                     connection,
                     worker=self._kit.worker,
                     max_crashes=self._kit.settings.max_crashes,
+                    shown=shown,
                 )
             await announce_taken_back(self._kit, jobs)
 
