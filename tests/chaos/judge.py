@@ -1,0 +1,163 @@
+"""What became of every job of a scenario: database, pictures, provider's books, followers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import text
+
+from mintari.standins.painting import NoCallId, read_call_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from db.engine import Database
+    from tests.chaos.crowd import Crowd
+    from tests.chaos.stack import StandIn
+
+_ROWS = text("""
+    SELECT id::text, user_id, generation_id::text, state, error_code, retry_count, attempt, seed,
+           image_key, thumbnail_key
+    FROM jobs WHERE user_id LIKE :users ORDER BY id
+""")
+_STORED = text("""
+    SELECT image_key FROM jobs WHERE image_key IS NOT NULL
+    UNION SELECT object_key FROM doomed_objects
+""")
+
+Call = dict[str, Any]
+
+
+@dataclass
+class Findings:
+    """The counts of one scenario. All but the last four must be 0.
+
+    `lost`: accepted and not ended, or not in the database. `wrong`: another state or code than
+    expected. `pictures`: frames that another call painted, or that cannot be read. `followers`:
+    subscribers that saw something go back, or not the end. `duplicates`: jobs that nobody was told
+    of. `unexplained`: calls beyond one per job although the one before was neither cut nor failed
+    as scripted. `paid_twice`: pictures beyond one per job that the provider finished.
+    """
+
+    jobs: int = 0
+    lost: int = 0
+    wrong: int = 0
+    pictures: int = 0
+    followers: int = 0
+    duplicates: int = 0
+    extra_calls: int = 0
+    paid_twice: int = 0
+    cut_calls: int = 0
+    drain_s: float = 0.0
+    details: list[str] = field(default_factory=list[str])
+
+    def blame(self, what: str, subject: str) -> None:
+        """Count one fault and remember whose."""
+        setattr(self, what, getattr(self, what) + 1)
+        self.details.append(f"{what}: {subject}")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How the jobs of a wish should end."""
+
+    state: str = "SUCCESS"
+    error_code: str | None = None
+
+
+async def judge(
+    crowd: Crowd,
+    database: Database,
+    stand_in: StandIn,
+    pictures: Path,
+    expected: Mapping[str, Expected],
+) -> Findings:
+    """Look at everything. `expected` is by tag; a tag that is not in it succeeds."""
+    async with database.read() as connection:
+        found = await connection.execute(_ROWS, {"users": f"{crowd.name}-user-%"})
+        rows = {row["id"]: row for row in map(dict, found.mappings())}
+    calls = await asyncio.to_thread(stand_in.control.calls)
+    by_job = _calls_by_job(crowd, calls)
+    findings = Findings(jobs=sum(len(started.seeds) for started in crowd.started))
+    for started in _first_answers(crowd, findings):
+        wanted = expected.get(started.wanted.tag, Expected())
+        for job_id in started.seeds:
+            row = rows.pop(job_id, None)
+            if row is None or row["state"] in ("PENDING", "RUNNING"):
+                findings.blame("lost", f"{job_id} {row}")
+                continue
+            if (row["state"], row["error_code"]) != (wanted.state, wanted.error_code):
+                findings.blame("wrong", f"{started.wanted.tag}: {row}")
+            if row["state"] == "SUCCESS":
+                _check_picture(findings, row, by_job[job_id], pictures)
+            _count_calls(findings, by_job[job_id])
+    for job_id, row in rows.items():
+        findings.blame("duplicates", f"{job_id} {row}")
+    _check_followers(crowd, findings)
+    return findings
+
+
+def _first_answers(crowd: Crowd, findings: Findings) -> list[Any]:
+    """One answer per tag: a repeated request must have been given the same jobs."""
+    first: dict[str, Any] = {}
+    for started in crowd.started:
+        known = first.setdefault(started.wanted.tag, started)
+        if known.seeds != started.seeds:
+            findings.blame("duplicates", started.wanted.tag)
+    return list(first.values())
+
+
+def _calls_by_job(crowd: Crowd, calls: Sequence[Call]) -> Mapping[str, list[Call]]:
+    """Each job's calls: the prompt holds the wish's tag, and the seed is the job's own."""
+    jobs = {
+        (started.wanted.tag, seed): job_id
+        for started in crowd.started
+        for job_id, seed in started.seeds.items()
+    }
+    found: dict[str, list[Call]] = defaultdict(list)
+    for call in calls:
+        words = [word for word in call["prompt"].split() if word.startswith(f"{crowd.name}-")]
+        if words and (job_id := jobs.get((words[0].strip(".,"), call["seed"]))):
+            found[job_id].append(call)
+    return found
+
+
+def _check_picture(
+    findings: Findings, row: Mapping[str, Any], calls: Sequence[Call], pictures: Path
+) -> None:
+    for key in (row["image_key"], row["thumbnail_key"]):
+        try:
+            number = read_call_id((pictures / key).read_bytes())
+        except (OSError, NoCallId) as error:
+            findings.blame("pictures", f"{key}: {error!r}")
+            continue
+        if number not in [call["number"] for call in calls]:
+            findings.blame("pictures", f"{key} was painted by call {number}")
+
+
+def _count_calls(findings: Findings, calls: Sequence[Call]) -> None:
+    ends = Counter(call["outcome"] for call in calls)
+    findings.extra_calls += max(0, len(calls) - 1)
+    findings.cut_calls += ends["cut"]
+    findings.paid_twice += max(0, ends["finished"] - 1)
+    if len(calls) > 1:
+        told = [(call["number"], call["outcome"], call["fault"]) for call in calls]
+        findings.details.append(f"several calls: {told}")
+
+
+def _check_followers(crowd: Crowd, findings: Findings) -> None:
+    for watch in crowd.watches:
+        for fault in watch.faults:
+            findings.blame("followers", fault)
+        if not watch.ended.is_set():
+            findings.blame("followers", f"{watch.job_ids}: the end was not seen")
+
+
+def folder_of(storage_url: str) -> Path:
+    """The folder of local storage."""
+    return Path(unquote(urlsplit(storage_url).path))

@@ -1,0 +1,167 @@
+"""One scenario: a crowd, faults at chosen moments, then a judgement that goes into the table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import text
+
+from db.engine import is_database_down, open_database
+from tests.chaos.crowd import Crowd, slow
+from tests.chaos.judge import Expected, Findings, folder_of, judge
+from tests.chaos.table import Row
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from db.engine import Database
+    from tests.chaos.crowd import Started
+    from tests.chaos.processes import Process
+    from tests.chaos.stack import Stack, StandIn
+
+_ENDED = text("""
+    SELECT count(*) FROM jobs
+    WHERE user_id LIKE :users AND state IN ('SUCCESS', 'FAILED', 'CANCELLED')
+""")
+_BUSY = text("""
+    SELECT worker_name, count(*) AS jobs FROM jobs
+    WHERE state = 'RUNNING' AND user_id LIKE :users GROUP BY worker_name ORDER BY worker_name
+""")
+LATENCY_S = 0.3
+
+
+class Scenario:
+    """What a scenario's test works with."""
+
+    def __init__(
+        self, title: str, stack: Stack, stand_in: StandIn, database: Database, rows: list[Row]
+    ) -> None:
+        self.title = title
+        self.stack = stack
+        self.stand_in = stand_in
+        self.database = database
+        self.crowd = Crowd(stack, "".join(letter for letter in title if letter.isalnum()).lower())
+        self.dice = random.Random(title)
+        self._rows = rows
+        self._followers = asyncio.TaskGroup()
+        self._last_fault_s = time.monotonic()
+
+    async def start(
+        self, jobs: int, *, keywords: str | None = None, spread_s: float = 0.6, variants: int = 1
+    ) -> list[Started]:
+        """Let users start and follow that many jobs; returns when all are accepted.
+
+        Without `keywords` their calls take up to `spread_s` longer than the stand-in's latency,
+        so that they end one by one, as real ones do.
+        """
+        words = (lambda: keywords) if keywords else lambda: slow(self.dice.uniform(0, spread_s))
+        wishes = self.crowd.wanted(jobs // variants, keywords=words, variants=variants)
+        return await self.crowd.start(wishes, followers=self._followers)
+
+    async def query(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        """Ask the database; once, so it must be there."""
+        async with self.database.read() as connection:
+            result = await connection.execute(text(statement), values)
+            return [dict(row) for row in result.mappings()]
+
+    async def ended(self) -> int:
+        """How many of the scenario's jobs have ended; 0 while the database is away."""
+        try:
+            async with self.database.read() as connection:
+                result = await connection.execute(_ENDED, self._users)
+                return result.scalar_one()
+        except Exception as error:
+            if not is_database_down(error):
+                raise
+            return 0
+
+    async def until_ended(self, count: int, *, within_s: float = 120) -> None:
+        """Wait until that many jobs have ended."""
+
+        async def enough() -> bool:
+            return await self.ended() >= count
+
+        await wait_until(enough, within_s=within_s, what=f"the end of {count} jobs")
+
+    async def busy_workers(self) -> dict[str, int]:
+        """How many of the scenario's jobs each worker runs, by its name."""
+        async with self.database.read() as connection:
+            result = await connection.execute(_BUSY, self._users)
+            return {row["worker_name"]: row["jobs"] for row in result.mappings()}
+
+    async def a_busy_worker(self, *, within_s: float = 30) -> Process:
+        """Some worker that runs jobs."""
+        busy = await wait_until(self.busy_workers, within_s=within_s, what="a busy worker")
+        return self.stack.worker(self.dice.choice(sorted(busy)))
+
+    def fault(self) -> None:
+        """The drain time counts from the last call of this."""
+        self._last_fault_s = time.monotonic()
+
+    async def judged(
+        self,
+        *,
+        expected: Mapping[str, Expected] | None = None,
+        drained_within_s: float = 60,
+        seen_within_s: float = 15,
+    ) -> Findings:
+        """Wait for the end of all jobs, then of all followers, and look at everything.
+
+        What must hold in every scenario is asserted here.
+        """
+        total = sum(len(started.seeds) for started in self.crowd.started)
+        with contextlib.suppress(AssertionError):  # the judgement names those that have not ended
+            await self.until_ended(total, within_s=drained_within_s)
+        drain_s = time.monotonic() - self._last_fault_s
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seen_within_s):
+                for watch in self.crowd.watches:
+                    await watch.ended.wait()
+        folder = folder_of(self.stack.settings.storage_url)
+        findings = await judge(self.crowd, self.database, self.stand_in, folder, expected or {})
+        findings.drain_s = drain_s
+        self._rows.append(Row(self.title, findings))
+        self._assert_invariants(findings)
+        return findings
+
+    def _assert_invariants(self, found: Findings) -> None:
+        told = "\n".join(found.details[:40])
+        counts = (found.lost, found.wrong, found.pictures, found.followers, found.duplicates)
+        assert counts == (0, 0, 0, 0, 0), told
+        for process in self.stack.processes:
+            assert process.is_running, "\n".join(process.lines[-30:])
+
+    @property
+    def _users(self) -> dict[str, str]:
+        return {"users": f"{self.crowd.name}-user-%"}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[Scenario]:
+        """The crowd's followers live until the end of the block."""
+        try:
+            async with self._followers:
+                yield self
+                for task in self.crowd.tasks:
+                    task.cancel()
+        finally:
+            await self.crowd.aclose()
+
+
+@contextlib.asynccontextmanager
+async def play(
+    title: str, stack: Stack, stand_in: StandIn, rows: list[Row], *, latency_s: float = LATENCY_S
+) -> AsyncGenerator[Scenario]:
+    """Begin with an idle stack and empty books."""
+    stack.wait_ready()
+    stand_in.control.reset()
+    stand_in.control.script(latency_s=latency_s)
+    async with (
+        open_database(stack.settings) as database,
+        Scenario(title, stack, stand_in, database, rows).running() as scenario,
+    ):
+        yield scenario

@@ -1,0 +1,125 @@
+"""The whole product as processes: an API and workers, against real servers and a stand-in."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import httpx
+
+from core.auth import issue_token
+from core.settings import Settings
+from mintari.standins.running import RunningStandIn
+from tests.chaos.processes import Process
+from tests.client import Client
+from tests.servers import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+SECRET = "a secret of the chaos suite that is long enough for HS256"
+LEASE_S = 3.0
+TOKEN_TTL_S = 3600
+
+
+class StandIn:
+    """The Gemini stand-in as a process of its own."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        arguments = ["-m", "mintari.standins", "gemini", "--port", "0"]
+        self._process = Process("stand-in", arguments, environment)
+        self._process.start()
+        self.url = self._process.wait_ready("stand-in at").split()[-1]
+        self.control = RunningStandIn(self.url)
+
+    def close(self) -> None:
+        self.control.close()
+        self._process.stop()
+
+
+class Stack:
+    """An API and its workers; `settings` are environment variables."""
+
+    def __init__(self, settings: Mapping[str, str], *, workers: Sequence[str]) -> None:
+        self.settings = _settings_of(settings)
+        self.environment = settings
+        self.api = Process("api", ["-m", "mintari", "api"], settings)
+        self.workers = [
+            Process(name, ["-m", "mintari", "worker"], {**settings, "WORKER_NAME": name})
+            for name in workers
+        ]
+
+    @property
+    def processes(self) -> list[Process]:
+        return [self.api, *self.workers]
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready."""
+        for process in self.processes:
+            process.start()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the API answers and all workers take jobs."""
+        until(self._api_answers, within_s=60)
+        for worker in self.workers:
+            worker.wait_ready("worker ready")
+
+    def _api_answers(self) -> bool:
+        try:
+            url = f"{self.settings.public_url}/healthz"
+            return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            assert self.api.is_running, "\n".join(self.api.lines[-30:])
+            return False
+
+    def client(self, user_id: str) -> Client:
+        """A client with a token of this user's."""
+        token = issue_token(SECRET, user_id=user_id, ttl_s=TOKEN_TTL_S)
+        return Client(self.settings.public_url, token)
+
+    def worker(self, name: str) -> Process:
+        """A worker by its name."""
+        (found,) = [worker for worker in self.workers if worker.name == name]
+        return found
+
+    def stop(self) -> None:
+        """End everything at once."""
+        for process in self.processes:
+            process.stop()
+
+
+def _settings_of(environment: Mapping[str, str]) -> Settings:
+    """What the processes read from their environment, for the harness itself."""
+    values = {name.lower(): value for name, value in environment.items()}
+    return Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def python_environment(cache: Path) -> dict[str, str]:
+    """Processes that start often compile once, whatever this environment says."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache)}
+
+
+def product_environment(
+    *, database_url: str, redis_url: str, stand_in_url: str, pictures: Path, api_port: int
+) -> dict[str, str]:
+    """Settings of a deployment with quick leases and no limits in the way."""
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "REDIS_PREFIX": f"chaos-{os.getpid()}",
+        "STORAGE_URL": pictures.as_uri(),
+        "AUTH_SECRET": SECRET,
+        "API_PORT": str(api_port),
+        "GEN_PROVIDER": "gemini",
+        "GEMINI_API_KEY": "a-key-of-the-chaos-suite",
+        "GEMINI_BASE_URL": stand_in_url,
+        "GEN_RETRY_DELAYS_S": "0.2,0.5",
+        "LEASE_S": str(LEASE_S),
+        "WORKER_CONCURRENCY": "16",
+        # Many kills hit some jobs three times by chance; the crash loop has a test of its own.
+        "MAX_CRASHES": "20",
+        "RATE_LIMIT_MAX_REQUESTS": "1000000",
+        "MAX_ACTIVE_JOBS": "1000000",
+    }
