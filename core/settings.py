@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal, Self
 
@@ -82,8 +83,11 @@ class Settings(BaseSettings):
     )
     prompt_max_chars: PositiveInt = Field(default=1000, description="Longest prompt, characters.")
     styles_file: Path | None = Field(default=None, description="Own styles; empty: the built-in.")
-    local_processes: PositiveInt = Field(
-        default=1, description="Processes of the local painter per worker, one core each."
+    local_processes: int = Field(
+        default=0,
+        ge=0,
+        description="Processes of the local painter per worker, one core each; 0: one per core,"
+        " 3 at most.",
     )
 
     # Providers
@@ -115,6 +119,22 @@ class Settings(BaseSettings):
     banana_photo_key: str = Field(
         default="init_image",
         description="The model's input for a photo (base64); empty: it takes none.",
+    )
+    openai_api_key: SecretStr = Field(
+        default=SecretStr(""), description="Sets up the provider openai: its API key."
+    )
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="Address of OpenAI's API, or of a compatible one, with its version.",
+    )
+    openai_model: str = Field(
+        default="gpt-image-2.5-flare", description="OpenAI's model that paints."
+    )
+    openai_previews: int = Field(
+        default=2,
+        ge=0,
+        le=3,
+        description="Unfinished pictures per call, shown live; each costs some 100 tokens.",
     )
     provider_result_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -249,7 +269,12 @@ class Settings(BaseSettings):
         """Jobs a worker runs at once: a local painter's job needs a core of its own."""
         if self.worker_concurrency:
             return self.worker_concurrency
-        return self.local_processes if self.gen_provider == "local" else 16
+        return self.painters if self.gen_provider == "local" else 16
+
+    @property
+    def painters(self) -> int:
+        """Processes of the local painter: one per core, as many as a grid has frames."""
+        return self.local_processes or min(3, os.cpu_count() or 1)
 
     @property
     def gen_timeout_s(self) -> float:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
 
+    File = tuple[str, bytes, str]
+
 T = TypeVar("T")
 MAX_ERROR_BYTES = 64 * 1024
 MAX_DETAIL_CHARS = 300
@@ -106,6 +108,8 @@ class Wire:
         *,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+        files: Mapping[str, File] | None = None,
     ) -> AsyncGenerator[httpx.Response]:
         """Send a request; leaving the block in any way closes what is left of the answer.
 
@@ -113,7 +117,7 @@ class Wire:
         """
         try:
             async with self._client.stream(
-                method, url, content=content, headers=headers
+                method, url, content=content, headers=headers, data=fields, files=files
             ) as response:
                 if response.is_redirect:
                     raise ProviderMisconfigured(
@@ -142,6 +146,32 @@ class Wire:
             cap = self.limits.answer_bytes if response.is_success else MAX_ERROR_BYTES
             body = await self.read(response, cap)
             return Answer(response.status_code, dict(response.headers), body)
+
+    async def events(self, response: httpx.Response) -> AsyncGenerator[bytes]:
+        """The data of an answer's server-sent events. Raises BadProviderAnswer.
+
+        https://html.spec.whatwg.org/multipage/server-sent-events.html; names and ids of events
+        are of no interest here. The whole stream may be as large as one answer.
+        """
+        pending, data, received = bytearray(), bytearray(), 0
+        async for chunk in response.aiter_raw():
+            received += len(chunk)
+            if received > self.limits.answer_bytes:
+                raise BadProviderAnswer(
+                    f"{self.name} sent more than {self.limits.answer_bytes} bytes"
+                )
+            if b"\n" not in chunk:
+                pending += chunk
+                continue
+            *lines, rest = (bytes(pending) + chunk).split(b"\n")
+            pending = bytearray(rest)
+            for line in lines:
+                text = line.removesuffix(b"\r")
+                if text.startswith(b"data:"):
+                    data += text[5:].removeprefix(b" ")
+                elif not text and data:
+                    yield bytes(data)
+                    data.clear()
 
     async def post_json(
         self, url: str, body: object, headers: Mapping[str, str] | None = None

@@ -9,6 +9,7 @@ from core.styles import load_styles
 from providers.banana import BananaProvider
 from providers.gemini import GeminiProvider
 from providers.local import LocalProvider
+from providers.openai import OpenAIProvider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 _MAKERS: dict[str, Callable[[Settings], Provider | None]] = {
     "local": lambda settings: LocalProvider(
-        processes=settings.local_processes, styles=load_styles(settings.styles_file)
+        processes=settings.painters, styles=load_styles(settings.styles_file)
     ),
     BananaProvider.name: BananaProvider.from_settings,
     GeminiProvider.name: GeminiProvider.from_settings,
+    OpenAIProvider.name: OpenAIProvider.from_settings,
 }
 """How each provider is made from settings; None when its settings are missing."""
 

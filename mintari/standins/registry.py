@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mintari.standins import banana, gemini
+from mintari.standins import banana, gemini, openai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,5 +14,6 @@ if TYPE_CHECKING:
 APPLICATIONS: Mapping[str, Callable[[], Starlette]] = {
     banana.NAME: banana.application,
     gemini.NAME: gemini.application,
+    openai.NAME: openai.application,
 }
 """Makes the application of each stand-in, by the provider's or storage's name."""

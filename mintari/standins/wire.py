@@ -95,7 +95,7 @@ class CallEndpoint:
             return
         call = self._stand_in.begin(asked)
         async with cut_with_client(receive, call):
-            await self._answer(call, scope, _counted(call, send))
+            await self._answer(call, scope, counted(call, send))
 
     async def _answer(self, call: Call, scope: Scope, send: Send) -> None:
         await anyio.sleep(call.scene.delay_s)
@@ -159,7 +159,7 @@ async def break_connection(call: Call, scope: Scope, send: Send, wire: Answers) 
         case "empty":
             await Response(b"", media_type="application/json")(scope, until_gone, send)
         case "huge":
-            await _send_huge(wire.huge_opening, send)
+            await send_huge(wire.huge_opening, send)
         case _:
             return False
     return True
@@ -168,10 +168,15 @@ async def break_connection(call: Call, scope: Scope, send: Send, wire: Answers) 
 async def encoded_picture(call: Call) -> str:
     """The call's picture in base64, or what its scene makes of it."""
     if call.scene.has("not-an-image"):
-        return base64.b64encode(NOT_AN_IMAGE).decode()
-    encoded = base64.b64encode(await painted(call)).decode()
+        return encode(NOT_AN_IMAGE)
+    encoded = encode(await painted(call))
     # A sign that no alphabet has, in the middle.
     return f"{encoded[:100]}*{encoded[101:]}" if call.scene.has("bad-base64") else encoded
+
+
+def encode(content: bytes) -> str:
+    """Base64, as all these APIs send pictures."""
+    return base64.b64encode(content).decode()
 
 
 async def painted(call: Call, *, unfinished: float = 0.0, shrink: int = 1) -> bytes:
@@ -207,8 +212,9 @@ async def _send_half(response: Response, scope: Scope, send: Send) -> None:
     cast("asyncio.Transport", scope[TRANSPORT]).close()
 
 
-async def _send_huge(opening: bytes, send: Send) -> None:
-    headers = [(b"content-type", b"application/json")]
+async def send_huge(opening: bytes, send: Send, content_type: bytes = b"application/json") -> None:
+    """Send an answer of HUGE_BYTES, as fast as the client takes it."""
+    headers = [(b"content-type", content_type)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": opening, "more_body": True})
     for _ in range(HUGE_BYTES // len(HUGE_CHUNK)):
@@ -218,7 +224,9 @@ async def _send_huge(opening: bytes, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _counted(call: Call, send: Send) -> Send:
+def counted(call: Call, send: Send) -> Send:
+    """Count the bytes of an answer in its call."""
+
     async def count(message: object) -> None:
         event = cast("dict[str, object]", message)
         if event["type"] == "http.response.body":

@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.settings import Settings
 from core.vocabulary import ImageSize, ProgressKind, SizePx
-from mintari.standins import banana, gemini
+from mintari.standins import banana, gemini, openai
 from mintari.standins.running import RunningStandIn, running
 from providers.banana import BananaProvider
 from providers.base import (
@@ -27,6 +27,7 @@ from providers.base import (
     Update,
 )
 from providers.gemini import GeminiProvider
+from providers.openai import OpenAIProvider
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -123,6 +124,28 @@ CASES = [
         sizes={size: size.px for size in ImageSize},
         progress=ProgressKind.INDETERMINATE,
         unlike={"400": ProviderOverloaded},
+    ),
+    Case(
+        name="openai",
+        make=OpenAIProvider.from_settings,
+        application=openai.application,
+        settings=lambda url: {
+            "openai_api_key": KEY,
+            "openai_base_url": f"{url}/v1",
+            "openai_previews": 0,
+        },
+        key_setting="openai_api_key",
+        model_setting="openai_model",
+        sizes={
+            size: size.px
+            for size in (
+                ImageSize.SQUARE_1024,
+                ImageSize.PORTRAIT_1024X1536,
+                ImageSize.LANDSCAPE_1536X1024,
+            )
+        },
+        progress=ProgressKind.INDETERMINATE,
+        keeps_seed=False,
     ),
 ]
 

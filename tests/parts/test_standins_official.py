@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
 from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types as genai_types
+from openai import (
+    APIError,
+    APIStatusError,
+    BadRequestError,
+    DefaultHttpxClient,
+    InternalServerError,
+    OpenAI,
+    RateLimitError,
+)
 
-from mintari.standins import gemini
+from mintari.standins import gemini, openai
 from mintari.standins.painting import read_call_id
 from mintari.standins.running import RunningStandIn, running
 from tests.parts.standin_fixtures import KEY, WRONG_KEY, photo, size_of
@@ -111,3 +121,90 @@ def test_googles_sdk_knows_a_wrong_key(google: RunningStandIn) -> None:
 
     assert raised.value.code == 400
     assert "API_KEY_INVALID" in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def openai_stand_in() -> Generator[RunningStandIn]:
+    with running(openai.application()) as stand_in:
+        stand_in.script(latency_s=0)
+        yield stand_in
+
+
+@pytest.fixture
+def openai_client(openai_stand_in: RunningStandIn) -> Generator[OpenAI]:
+    openai_stand_in.reset()
+    with OpenAI(
+        api_key=KEY,
+        base_url=f"{openai_stand_in.url}/v1",
+        max_retries=0,
+        http_client=DefaultHttpxClient(trust_env=False),
+    ) as client:
+        yield client
+
+
+def test_openais_sdk_gets_a_picture(openai_stand_in: RunningStandIn, openai_client: OpenAI) -> None:
+    reply = openai_client.images.generate(
+        model="gpt-image-2.5-flare", prompt="a fox", size="1536x1024"
+    )
+
+    assert reply.data
+    assert reply.data[0].b64_json
+    image = base64.b64decode(reply.data[0].b64_json)
+    (call,) = openai_stand_in.calls()
+    assert read_call_id(image) == call["number"]
+    assert size_of(image) == (1536, 1024)
+    assert reply.usage
+    assert reply.usage.output_tokens == 4160
+
+
+def test_openais_sdk_streams_an_edit(
+    openai_stand_in: RunningStandIn, openai_client: OpenAI
+) -> None:
+    with openai_client.images.edit(
+        model="gpt-image-1.5",
+        image=[("photo.webp", photo(), "image/webp")],
+        prompt="a fox",
+        input_fidelity="high",
+        stream=True,
+        partial_images=2,
+    ) as stream:
+        *partials, completed = list(stream)
+
+    (call,) = openai_stand_in.calls()
+    assert call["photo_bytes"] == len(photo())
+    assert call["details"]["input_fidelity"] == "high"
+    assert [event.type for event in partials] == ["image_edit.partial_image"] * 2
+    assert completed.type == "image_edit.completed"
+    assert read_call_id(base64.b64decode(completed.b64_json)) == call["number"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code"),
+    [
+        ("429 retry 7", RateLimitError, "rate_limit_exceeded"),
+        ("quota-day", RateLimitError, "insufficient_quota"),
+        ("blocked-prompt", BadRequestError, "moderation_blocked"),
+        ("500", InternalServerError, None),
+    ],
+)
+def test_openais_sdk_knows_the_errors(
+    openai_client: OpenAI, fault: str, kind: type[APIStatusError], code: str | None
+) -> None:
+    with pytest.raises(kind) as raised:
+        openai_client.images.generate(model="gpt-image-2.5-flare", prompt=f"a fox [{fault}]")
+
+    assert raised.value.code == code
+    if fault == "429 retry 7":
+        assert raised.value.response.headers["retry-after"] == "7"
+
+
+def test_openais_sdk_knows_an_error_inside_of_a_stream(openai_client: OpenAI) -> None:
+    with (
+        pytest.raises(APIError) as raised,
+        openai_client.images.generate(
+            model="gpt-image-2.5-flare", prompt="a fox [blocked-output]", stream=True
+        ) as stream,
+    ):
+        list(stream)
+
+    assert raised.value.code == "moderation_blocked"
