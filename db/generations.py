@@ -113,9 +113,11 @@ async def page_of_generations(
 _DOOM_PICTURES = text("""
     INSERT INTO doomed_objects (object_key)
     SELECT object_key FROM jobs
-    CROSS JOIN LATERAL unnest(ARRAY[image_key, thumbnail_key, preview_key]) AS object_key
+    CROSS JOIN LATERAL unnest(ARRAY[
+        image_key, thumbnail_key, 'previews/' || id || '/' || attempt || '-*'
+    ]) AS object_key
     WHERE generation_id = ANY(:ids) AND object_key IS NOT NULL
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (object_key) DO UPDATE SET doomed_at = excluded.doomed_at
 """)
 _DELETE = text("DELETE FROM generations WHERE id = :id AND user_id = :user_id RETURNING id")
 

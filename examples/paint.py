@@ -1,9 +1,9 @@
 """Upload a photo, start three frames, watch them being painted, save them.
 
-    python examples/paint.py photo.jpg "a walk through a sunny meadow" --style watercolor
+    python examples/paint.py "a walk through a sunny meadow" --photo me.jpg --style watercolor
 
-Needs `httpx` and `websockets`. MINTARI_URL and MINTARI_TOKEN say where the API is and who you are;
-beside a running `make run` neither is needed.
+Without a photo the sentence alone is painted. Needs `httpx` and `websockets`. MINTARI_URL and
+MINTARI_TOKEN say where the API is and who you are; beside a running `make run` neither is needed.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ def check(response: httpx.Response) -> Any:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photo", type=Path, nargs="?", help="a PNG, JPEG or WebP file")
-    parser.add_argument("prompt", nargs="?", default="", help="what to paint")
-    parser.add_argument("--style", default="ghibli")
-    parser.add_argument("--out", type=Path, default=Path())
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("prompt", help="what to paint")
+    parser.add_argument("--photo", type=Path, help="a PNG, JPEG or WebP file to paint from")
+    parser.add_argument("--style", default="ghibli", help="ghibli, watercolor, ink, oil, ...")
+    parser.add_argument("--out", type=Path, default=Path(), help="the folder to save frames in")
     given = parser.parse_args()
     asyncio.run(main(given.photo, given.prompt, given.style, given.out))

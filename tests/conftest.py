@@ -147,7 +147,7 @@ async def running_api(settings: Settings) -> AsyncGenerator[Api, None]:
     )
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve())
+        serving = tasks.create_task(server.serve())
         await server.ready.wait()
         api = Api(settings.public_url, asgi.state.service, [])
         try:
@@ -156,6 +156,8 @@ async def running_api(settings: Settings) -> AsyncGenerator[Api, None]:
             for client in api.clients:
                 await client.aclose()
             server.should_exit = True
+            # Before a failure leaves the group, which would cut it off in the middle.
+            await serving
 
 
 class _Server(uvicorn.Server):
@@ -186,11 +188,12 @@ async def running_worker(settings: Settings) -> AsyncGenerator[Kit, None]:
     """A real worker in this event loop; drained at the end."""
     stop = asyncio.Event()
     async with open_kit(settings) as kit, asyncio.TaskGroup() as tasks:
-        tasks.create_task(Worker(kit, Channels(settings.redis_prefix)).run(stop))
+        working = tasks.create_task(Worker(kit, Channels(settings.redis_prefix)).run(stop))
         try:
             yield kit
         finally:
             stop.set()
+            await working
 
 
 @pytest.fixture

@@ -39,9 +39,9 @@ def test_the_example_saves_three_frames(settings: Settings, photo: bytes, tmp_pa
             "MINTARI_TOKEN": issue_token(SECRET, user_id="ann", ttl_s=600),
         }
         script = str(ROOT / "examples" / "paint.py")
-        options = ["--style", "watercolor", "--out", str(tmp_path)]
+        options = ["--photo", str(source), "--style", "watercolor", "--out", str(tmp_path)]
         prompt = "an astronaut in a meadow"
-        with running(script, str(source), prompt, *options, environment=client) as example:
+        with running(script, prompt, *options, environment=client) as example:
             assert example.wait(within_s=120) == 0, example.output
         assert "100 % SUCCESS" in example.output
     frames = list(tmp_path.glob("*.webp"))
