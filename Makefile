@@ -16,12 +16,15 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test lint types imports sdl tests bench format schema lock clean help
+.PHONY: run page test web lint types imports sdl tests bench format schema lock clean help
 
-run: $(STAMPS)/run ## start everything: PostgreSQL, Valkey, the API and a worker
+run: page ## start everything: PostgreSQL, Valkey, the API and a worker
 	@exec $(PY) -m mintari up $(ARGS)
 
-test: lint types imports sdl tests ## all checks and tests; ARGS="-k name" chooses tests
+page: $(STAMPS)/run ## build the page, if it has changed
+	@$(PY) -m mintari.webbuild
+
+test: lint types imports sdl web tests ## all checks and tests; ARGS="-k name" chooses tests
 
 lint: $(STAMPS)/dev ## style and common mistakes
 	@echo "lint    ruff"
@@ -40,6 +43,10 @@ sdl: $(STAMPS)/dev ## schema/schema.graphql is what the code says
 	@echo "sdl     schema/schema.graphql"
 	@$(PY) -m mintari schema | diff -u schema/schema.graphql - \
 		|| { echo "schema/schema.graphql is not what the code says: run 'make schema'"; exit 1; }
+
+web: $(STAMPS)/dev ## the page: contract, types, style, unit tests
+	@echo "web     codegen, tsc, oxlint, vitest"
+	@$(PY) -m mintari.webbuild --check
 
 tests: $(STAMPS)/dev ## the tests alone
 	@echo "tests   pytest"
