@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping  # noqa: TC003  # pydantic reads the annotation
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal, Self
 
@@ -69,6 +70,10 @@ class Settings(BaseSettings):
     gen_provider: str = Field(default="local", description="The provider when none is named.")
     gen_timeout_ms: PositiveInt = Field(
         default=60_000, description="Deadline of one provider call, milliseconds."
+    )
+    gen_timeouts_ms: Annotated[Mapping[str, PositiveInt], NoDecode] = Field(
+        default_factory=dict[str, int],
+        description="Deadlines of single providers, milliseconds: gemini=90000,openai=120000",
     )
     gen_max_variants: int = Field(default=3, ge=1, le=8, description="Frames per generation.")
     gen_retry_delays_s: Annotated[tuple[float, ...], NoDecode] = Field(
@@ -236,6 +241,14 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("gen_timeouts_ms", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): number.strip() for name, _, number in pairs}
+
     @field_validator("auth_secret", "url_signing_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
@@ -276,10 +289,9 @@ class Settings(BaseSettings):
         """Processes of the local painter: one per core, as many as a grid has frames."""
         return self.local_processes or min(3, os.cpu_count() or 1)
 
-    @property
-    def gen_timeout_s(self) -> float:
-        """Deadline of one provider call, seconds."""
-        return self.gen_timeout_ms / 1000
+    def timeout_s(self, provider: str) -> float:
+        """Deadline of one call of this provider, seconds."""
+        return self.gen_timeouts_ms.get(provider, self.gen_timeout_ms) / 1000
 
     @property
     def rate_limit_window_s(self) -> float:

@@ -59,7 +59,7 @@ class ProviderCall:
         else:
             updates = self._provider.paint(request)
         try:
-            async with asyncio.timeout(self._kit.settings.gen_timeout_s):
+            async with asyncio.timeout(self._kit.settings.timeout_s(self._job.provider)):
                 return await self._follow(updates)
         except TimeoutError:
             raise ProviderTimeout("no picture within the deadline") from None
@@ -67,8 +67,9 @@ class ProviderCall:
     async def _doom_previews(self, connection: Connection) -> None:
         """Before there are any: so none stays behind, however this attempt ends."""
         settings = self._kit.settings
+        after_s = settings.timeout_s(self._job.provider) + settings.preview_ttl_s
         key = all_previews(self._job.id, self._job.attempt)
-        await doom(connection, [key], after_s=settings.gen_timeout_s + settings.preview_ttl_s)
+        await doom(connection, [key], after_s=after_s)
 
     async def _follow(self, updates: AsyncGenerator[Update, None]) -> Finished:
         async with contextlib.aclosing(updates):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from core.log import configure_logging
+from core.log import configure_logging, drop
 from mintari.asgi import SetupError, build_asgi
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises SetupError when settings forbid it."""
     check_schema_package()
     configure_logging(settings.log_format, settings.log_level)
+    # A line for every socket that opens or closes would be the most of the log.
+    drop("uvicorn.error", ("connection open", "connection closed", '%s - "WebSocket %s"'))
     uvicorn.Server(
         uvicorn.Config(
             build_asgi(settings),

@@ -33,7 +33,7 @@ def example() -> str:
 def _assignment(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return f"{name.upper()}="
-    return f"#{name.upper()}={_default(field.default)}"
+    return f"#{name.upper()}={_default(field.get_default(call_default_factory=True))}"
 
 
 def _default(value: object) -> str:
@@ -43,7 +43,7 @@ def _default(value: object) -> str:
         return ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return str(value) if value not in (None, {}) else ""
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class BananaProvider:
         is_project = (urlsplit(base_url).hostname or "").endswith(PROJECT_HOSTS)
         self._route = settings.banana_route or ("/" if is_project else "")
         self._results = ResultFetcher.from_settings(self.name, settings, limits)
-        self._deadline_s = settings.gen_timeout_s
+        self._deadline_s = settings.timeout_s(self.name)
         self._wire = Wire(
             self.name,
             base_url,

@@ -50,7 +50,7 @@ class Limits:
         """From the settings; silence as long as the deadline of a whole call."""
         return cls(
             connect_s=settings.provider_connect_timeout_s,
-            silence_s=settings.gen_timeout_s,
+            silence_s=max(settings.gen_timeout_ms, *settings.gen_timeouts_ms.values(), 0) / 1000,
             answer_bytes=settings.provider_max_answer_bytes,
         )
 
