@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.chaos.scenario import Scenario
 
 WORKERS = ("chaos-1", "chaos-2", "chaos-3")
+CLOCKS_OFF_S = (5.0, -5.0, 0.0)
+"""In all scenarios: only the database's clock decides anything."""
 ROWS = pytest.StashKey[list[Row]]()
 
 
@@ -81,7 +83,9 @@ def world(stand_in: StandIn, chaos_folder: Path, rows: list[Row]) -> Generator[W
                 api_port=free_port(),
             )
             cache = python_environment(chaos_folder / "cache")
-            stack = Stack({**environment, **cache}, workers=WORKERS)
+            stack = Stack(
+                {**environment, **cache}, clocks=dict(zip(WORKERS, CLOCKS_OFF_S, strict=True))
+            )
             try:
                 stack.start()
                 yield World(postgres, valkey, proxy, stand_in, stack, rows)
@@ -97,7 +101,8 @@ def told_on_failure(request: pytest.FixtureRequest) -> Generator[None]:
     if "world" in request.fixturenames:
         world: World = request.getfixturevalue("world")
         for process in world.stack.processes:
-            print(f"--- {process.name}", *process.lines[-25:], sep="\n")
+            lines = [line for line in process.lines if "uvicorn.error" not in line]
+            print(f"--- {process.name}", *lines[-25:], sep="\n")
 
 
 def pytest_terminal_summary(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tests.chaos.stack import Stack
+    from tests.chaos.watch import Flapping
     from tests.client import Client
 
 START = """
@@ -130,9 +131,12 @@ class Crowd:
                 self.started.append(started)
                 return started
 
-    def follow(self, started: Started, followers: asyncio.TaskGroup) -> Watch:
+    def follow(
+        self, started: Started, followers: asyncio.TaskGroup, flapping: Flapping | None = None
+    ) -> Watch:
         """Follow a generation's jobs to their end."""
-        watch = Watch(self.client(started.wanted.user_id), list(started.seeds))
+        client = self.client(started.wanted.user_id)
+        watch = Watch(client, list(started.seeds), flapping=flapping)
         self.watches.append(watch)
         self.tasks.append(followers.create_task(watch.run()))
         return watch

@@ -35,13 +35,14 @@ Call = dict[str, Any]
 
 @dataclass
 class Findings:
-    """The counts of one scenario. All but the last four must be 0.
+    """The counts of one scenario. `lost` to `duplicates` must always be 0.
 
     `lost`: accepted and not ended, or not in the database. `wrong`: another state or code than
     expected. `pictures`: frames that another call painted, or that cannot be read. `followers`:
     subscribers that saw something go back, or not the end. `duplicates`: jobs that nobody was told
-    of. `unexplained`: calls beyond one per job although the one before was neither cut nor failed
-    as scripted. `paid_twice`: pictures beyond one per job that the provider finished.
+    of. `extra_calls`: calls beyond one per job. `unexplained`: those among
+    them although no call was cut or failed as scripted. `paid_twice`: pictures beyond one per job
+    that the provider finished.
     """
 
     jobs: int = 0
@@ -51,8 +52,8 @@ class Findings:
     followers: int = 0
     duplicates: int = 0
     extra_calls: int = 0
+    unexplained: int = 0
     paid_twice: int = 0
-    cut_calls: int = 0
     drain_s: float = 0.0
     details: list[str] = field(default_factory=list[str])
 
@@ -143,7 +144,7 @@ def _check_picture(
 def _count_calls(findings: Findings, calls: Sequence[Call]) -> None:
     ends = Counter(call["outcome"] for call in calls)
     findings.extra_calls += max(0, len(calls) - 1)
-    findings.cut_calls += ends["cut"]
+    findings.unexplained += max(0, len(calls) - ends["cut"] - ends["failed"] - 1)
     findings.paid_twice += max(0, ends["finished"] - 1)
     if len(calls) > 1:
         told = [(call["number"], call["outcome"], call["fault"]) for call in calls]

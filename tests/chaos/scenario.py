@@ -17,9 +17,10 @@ from tests.chaos.table import Row
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from pathlib import Path
 
-    from db.engine import Database
+    from db.engine import Connection, Database
     from tests.chaos.crowd import Started
     from tests.chaos.processes import Process
     from tests.chaos.stack import Stack, StandIn
@@ -48,7 +49,7 @@ class Scenario:
         self.crowd = Crowd(stack, "".join(letter for letter in title if letter.isalnum()).lower())
         self.dice = random.Random(title)
         self._rows = rows
-        self._followers = asyncio.TaskGroup()
+        self.followers = asyncio.TaskGroup()
         self._last_fault_s = time.monotonic()
 
     async def start(
@@ -61,7 +62,7 @@ class Scenario:
         """
         words = (lambda: keywords) if keywords else lambda: slow(self.dice.uniform(0, spread_s))
         wishes = self.crowd.wanted(jobs // variants, keywords=words, variants=variants)
-        return await self.crowd.start(wishes, followers=self._followers)
+        return await self.crowd.start(wishes, followers=self.followers)
 
     async def query(self, statement: str, **values: object) -> list[dict[str, Any]]:
         """Ask the database; once, so it must be there."""
@@ -99,6 +100,37 @@ class Scenario:
         busy = await wait_until(self.busy_workers, within_s=within_s, what="a busy worker")
         return self.stack.worker(self.dice.choice(sorted(busy)))
 
+    async def calls(self) -> list[dict[str, Any]]:
+        """The provider's book since the beginning of the scenario, the oldest call first."""
+        return await asyncio.to_thread(self.stand_in.control.calls)
+
+    async def until_calls(self, *, within_s: float = 30, **counts: int) -> None:
+        """Wait until the provider has so many calls `started`, `running`, `cut` or `finished`."""
+
+        async def reached() -> bool:
+            book = await asyncio.to_thread(self.stand_in.control.counts)
+            return all(book[name] >= count for name, count in counts.items())
+
+        await wait_until(reached, within_s=within_s, what=f"{counts} calls")
+
+    async def lock_jobs(self, connection: Connection, job_ids: Sequence[str]) -> None:
+        """Lock the rows of jobs: no outcome is committed until this transaction ends."""
+        statement = text("SELECT FROM jobs WHERE id::text = ANY(:ids) ORDER BY id FOR UPDATE")
+        await connection.execute(statement, {"ids": list(job_ids)})
+
+    async def until_stored(self, job_ids: Sequence[str]) -> None:
+        """Wait until a frame of each job lies in storage, committed or not."""
+
+        async def all_there() -> bool:
+            return all(any(self.pictures.glob(f"images/{job}/?.webp")) for job in job_ids)
+
+        await wait_until(all_there, what="all frames in storage")
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of the stack's storage."""
+        return folder_of(self.stack.settings.storage_url)
+
     def fault(self) -> None:
         """The drain time counts from the last call of this."""
         self._last_fault_s = time.monotonic()
@@ -122,8 +154,9 @@ class Scenario:
             async with asyncio.timeout(seen_within_s):
                 for watch in self.crowd.watches:
                     await watch.ended.wait()
-        folder = folder_of(self.stack.settings.storage_url)
-        findings = await judge(self.crowd, self.database, self.stand_in, folder, expected or {})
+        findings = await judge(
+            self.crowd, self.database, self.stand_in, self.pictures, expected or {}
+        )
         findings.drain_s = drain_s
         self._rows.append(Row(self.title, findings))
         self._assert_invariants(findings)
@@ -144,7 +177,7 @@ class Scenario:
     async def running(self) -> AsyncGenerator[Scenario]:
         """The crowd's followers live until the end of the block."""
         try:
-            async with self._followers:
+            async with self.followers:
                 yield self
                 for task in self.crowd.tasks:
                     task.cancel()

@@ -15,7 +15,7 @@ from tests.client import Client
 from tests.servers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
 SECRET = "a secret of the chaos suite that is long enough for HS256"
@@ -39,15 +39,22 @@ class StandIn:
 
 
 class Stack:
-    """An API and its workers; `settings` are environment variables."""
+    """An API and its workers; `settings` are environment variables.
 
-    def __init__(self, settings: Mapping[str, str], *, workers: Sequence[str]) -> None:
+    `clocks` names the workers, and says how many seconds the clock of each is off.
+    """
+
+    def __init__(self, settings: Mapping[str, str], *, clocks: Mapping[str, float]) -> None:
         self.settings = _settings_of(settings)
         self.environment = settings
         self.api = Process("api", ["-m", "mintari", "api"], settings)
         self.workers = [
-            Process(name, ["-m", "mintari", "worker"], {**settings, "WORKER_NAME": name})
-            for name in workers
+            Process(
+                name,
+                ["-m", "tests.chaos.skewed", str(off_s), "mintari", "worker"],
+                {**settings, "WORKER_NAME": name},
+            )
+            for name, off_s in clocks.items()
         ]
 
     @property

@@ -1,25 +1,122 @@
-"""Workers are killed in the middle of everything, or asked to stop; others go on."""
+"""Workers are killed, asked to stop, frozen; the others go on, and nothing is bought twice."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from tests.chaos.conftest import CLOCKS_OFF_S
 from tests.chaos.form import by_form
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import World
+    from tests.chaos.processes import Process
+    from tests.chaos.scenario import Scenario
+
+STOPS = ("lease lost, outcome dropped", "job stopped")
+_HELD = "SELECT id::text FROM jobs WHERE state = 'RUNNING' AND worker_name = :worker"
+_JOBS = "SELECT * FROM jobs WHERE id::text = ANY(:ids) ORDER BY id"
+_LEDGER = "SELECT * FROM provider_calls WHERE job_id::text = ANY(:ids) ORDER BY job_id, attempt"
 
 
 async def test_workers_are_killed(world: World) -> None:
     jobs, kills = by_form(short=(60, 3), long=(1000, 20))
-    async with world.play(f"worker SIGKILL ×{kills}") as scenario:
-        await scenario.start(jobs)
+    latency_s, spread_s = by_form(short=(0.3, 0.6), long=(1.0, 4.0))
+    async with world.play(f"worker SIGKILL ×{kills}", latency_s=latency_s) as scenario:
+        await scenario.start(jobs, spread_s=spread_s)
         for number in range(1, kills + 1):
-            await scenario.until_ended(jobs * number * 9 // (kills * 10))
+            await scenario.until_ended(jobs * number * 9 // (kills * 10), within_s=400)
             victim = await scenario.a_busy_worker()
             victim.crash()
             scenario.fault()
         found = await scenario.judged()
-    assert found.extra_calls == found.cut_calls + found.paid_twice
+    assert found.unexplained == found.paid_twice
     assert found.paid_twice <= 3
     assert found.drain_s <= world.stack.settings.lease_s + 5
+
+
+async def test_workers_are_asked_to_stop(world: World) -> None:
+    jobs, stops = by_form(short=(40, 2), long=(400, 10))
+    async with world.play(f"rolling SIGTERM ×{stops}") as scenario:
+        await scenario.start(jobs)
+        for number in range(1, stops + 1):
+            await scenario.until_ended(jobs * number // (stops + 1), within_s=200)
+            scenario.fault()
+            await _roll(world.stack.workers[number % len(world.stack.workers)])
+        found = await scenario.judged()
+    assert found.extra_calls == 0
+    assert found.drain_s <= 10
+
+
+async def _roll(worker: Process) -> None:
+    """SIGTERM, and a new one when it has gone."""
+    worker.terminate()
+    assert await asyncio.to_thread(worker.program.wait, within_s=10) == 0
+    worker.stop()
+    worker.start()
+
+
+async def test_a_worker_freezes(world: World) -> None:
+    jobs = by_form(short=24, long=120)
+    lease_s = world.stack.settings.lease_s
+    async with world.play("worker SIGSTOP, 2 × lease", latency_s=1) as scenario:
+        await scenario.start(jobs)
+        worker = await scenario.a_busy_worker()
+        worker.freeze()
+        try:
+            held = [row["id"] for row in await scenario.query(_HELD, worker=worker.name)]
+            scenario.fault()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(asyncio.sleep(2 * lease_s))  # how long it is frozen
+                tasks.create_task(scenario.until_ended(jobs))
+            written = await _written(scenario, held)
+        finally:
+            worker.thaw()
+        await _until_given_up(worker, len(held))
+        assert await _written(scenario, held) == written
+        found = await scenario.judged()
+    assert held
+    assert found.unexplained <= len(held)
+    assert found.paid_twice <= len(held)
+
+
+async def _written(scenario: Scenario, job_ids: list[str]) -> list[object]:
+    return [await scenario.query(statement, ids=job_ids) for statement in (_JOBS, _LEDGER)]
+
+
+async def _until_given_up(worker: Process, count: int) -> None:
+    """Wait until a thawed worker has noticed for each of its jobs that it is too late."""
+
+    async def enough() -> bool:
+        return sum(any(word in line for word in STOPS) for line in worker.lines) >= count
+
+    await wait_until(enough, what="the end of all stale attempts")
+
+
+async def test_death_between_storing_and_the_commit(world: World) -> None:
+    jobs = by_form(short=8, long=40)
+    async with world.play("death between store and commit", latency_s=1.5) as scenario:
+        ids = [job for started in await scenario.start(jobs, spread_s=0.2) for job in started.seeds]
+        await scenario.until_calls(started=jobs)
+        async with scenario.database.transaction() as lock:
+            await scenario.lock_jobs(lock, ids)
+            await scenario.until_stored(ids)
+            for worker in world.stack.workers:
+                worker.stop()
+        for worker in world.stack.workers:
+            worker.start()
+        scenario.fault()
+        found = await scenario.judged()
+    assert found.extra_calls == 0
+    assert found.drain_s <= world.stack.settings.lease_s + 5
+
+
+async def test_clocks_are_off(world: World) -> None:
+    jobs = by_form(short=18, long=200)
+    for worker, off_s in zip(world.stack.workers, CLOCKS_OFF_S, strict=True):
+        assert worker.wait_ready("clock off by").endswith(f"by {round(off_s)} s")
+    async with world.play("worker clocks ±5 s") as scenario:
+        await scenario.start(jobs)
+        found = await scenario.judged()
+    assert found.extra_calls == 0

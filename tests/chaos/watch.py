@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,21 @@ subscription Follow($ids: [ID!]!) {
 TERMINAL = frozenset({"SUCCESS", "FAILED", "CANCELLED"})
 RECONNECT_PAUSE_S = 0.1
 CONNECTION_LOST = (OSError, EOFError, TimeoutError, websockets.WebSocketException)
+
+
+class Flapping:
+    """A connection that is away for two fifths of the time, some tenths of a second each."""
+
+    def __init__(self, seed: float) -> None:
+        self._dice = random.Random(seed)
+
+    def up_s(self) -> float:
+        """How long the next connection lasts."""
+        return self._dice.uniform(0.1, 0.8)
+
+    def down_s(self) -> float:
+        """How long the client stays away."""
+        return self._dice.uniform(0.1, 0.5)
 
 
 class Interrupted(Exception):
@@ -49,6 +65,7 @@ class Watch:
     client: Client
     job_ids: Sequence[str]
     sights: dict[str, Sight] = field(default_factory=dict[str, Sight])
+    flapping: Flapping | None = None
     faults: list[str] = field(default_factory=list[str])
     connections: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,9 +75,12 @@ class Watch:
         while not self.ended.is_set():
             self.connections += 1
             try:
-                await self.follow_once()
+                up_s = self.flapping.up_s() if self.flapping else None
+                async with asyncio.timeout(up_s):
+                    await self.follow_once()
             except (*CONNECTION_LOST, Interrupted):
-                await asyncio.sleep(RECONNECT_PAUSE_S)
+                pause_s = self.flapping.down_s() if self.flapping else RECONNECT_PAUSE_S
+                await asyncio.sleep(pause_s)
             else:
                 self._check_end()
                 self.ended.set()
