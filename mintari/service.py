@@ -18,6 +18,7 @@ from jobs.worker import worker_name
 from providers.registry import open_providers
 from resolvers.context import App
 from resolvers.estimates import Estimates
+from resolvers.storage_health import StorageHealth
 from storage.registry import open_storage
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             providers=providers,
             styles=load_styles(settings.styles_file),
             estimates=Estimates(database),
+            storage_health=StorageHealth(storage),
         )
 
 

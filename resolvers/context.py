@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jobs.publisher import Publisher
     from providers.base import Provider
     from resolvers.estimates import Estimates
+    from resolvers.storage_health import StorageHealth
     from storage.base import Storage
 
 
@@ -37,6 +38,7 @@ class App:
     providers: Mapping[str, Provider]
     styles: Mapping[str, Style]
     estimates: Estimates
+    storage_health: StorageHealth
 
 
 @dataclass(frozen=True, slots=True)

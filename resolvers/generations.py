@@ -68,7 +68,8 @@ class RegenerateRequest:
 async def start_generation(app: App, request: Request, wanted: StartRequest) -> Admitted:
     """Accept a generation and put its jobs in the queue.
 
-    Raises Unauthenticated, InvalidInput, UploadNotFound, IdempotencyConflict, RateLimited.
+    Raises Unauthenticated, InvalidInput, UploadNotFound, IdempotencyConflict, RateLimited,
+    Overloaded.
     """
     viewer = request.require_viewer()
     prompt = clean_text(wanted.prompt, field="prompt", max_chars=app.settings.prompt_max_chars)
@@ -81,6 +82,7 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
         upload = await _upload(app, viewer, wanted.upload_id)
     _check_capabilities(provider, wanted.size, has_photo=upload is not None)
     seed = _check_seed(wanted.seed)
+    await app.storage_health.require()
     return await admit(
         app,
         Wish(
@@ -114,7 +116,7 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     """Make a new job from an old one, in a generation of its own, linked to it.
 
     Raises Unauthenticated, InvalidInput, JobNotFound, NotRegenerable, IdempotencyConflict,
-    RateLimited.
+    RateLimited, Overloaded.
     """
     viewer = request.require_viewer()
     job, old = await _job_and_generation(app, viewer, wanted.job_id)
@@ -131,6 +133,7 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     if not prompt and upload is None:
         raise InvalidInput("Nothing of the prompt would be left.", field="promptDelta")
     locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
+    await app.storage_health.require()
     return await admit(
         app,
         Wish(

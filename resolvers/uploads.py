@@ -113,4 +113,5 @@ async def _store(app: App, upload_id: UUID, picture: Picture) -> None:
         await app.storage.put(upload_key(upload_id), picture.content, CONTENT_TYPE)
     except StorageError as error:
         _log.error("upload not stored", error=str(error))
+        app.storage_health.note_failure()
         raise Overloaded("Photos cannot be stored right now.", retry_after_s=5) from None
