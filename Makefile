@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run page test web lint types imports sdl tests bench format schema lock clean help
+.PHONY: run page test web lint types imports sdl tests chaos bench format schema lock clean help
 
 run: page ## start everything: PostgreSQL, Valkey, the API and a worker
 	@exec $(PY) -m mintari up $(ARGS)
@@ -51,6 +51,9 @@ web: $(STAMPS)/dev ## the page: contract, types, style, unit tests
 tests: $(STAMPS)/dev ## the tests alone
 	@echo "tests   pytest"
 	@$(PY) -m pytest $(ARGS)
+
+chaos: $(STAMPS)/dev ## the long form of the chaos suite, some ten minutes: docs/reliability.md
+	@CHAOS=long $(PY) -m pytest tests/chaos $(ARGS)
 
 bench: $(STAMPS)/dev ## how fast it is, on real processes; not part of the tests
 	@$(PY) -m tests.bench.first_progress

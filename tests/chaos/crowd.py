@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.stack import Stack
     from tests.chaos.watch import Flapping
-    from tests.client import Client
+    from tests.client import Client, Json
 
 START = """
 mutation Start($input: StartGenerationInput!) {
@@ -126,10 +126,14 @@ class Crowd:
                     self.errors.append(f"{wanted.tag}: {error}")
                     await asyncio.sleep(RETRY_PAUSE_S)
                     continue
-                seeds = {job["id"]: job["seed"] for job in generation["jobs"]}
-                started = Started(wanted, generation["id"], seeds)
-                self.started.append(started)
-                return started
+                return self.accepted(wanted, generation)
+
+    def accepted(self, wanted: Wanted, generation: Json) -> Started:
+        """Remember an answer, to be judged at the end."""
+        seeds = {job["id"]: job["seed"] for job in generation["jobs"]}
+        started = Started(wanted, generation["id"], seeds)
+        self.started.append(started)
+        return started
 
     def follow(
         self, started: Started, followers: asyncio.TaskGroup, flapping: Flapping | None = None

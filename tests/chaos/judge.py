@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from db.engine import Database
-    from tests.chaos.crowd import Crowd
+    from tests.chaos.crowd import Crowd, Started
     from tests.chaos.stack import StandIn
 
 _ROWS = text("""
@@ -84,8 +84,9 @@ async def judge(
         rows = {row["id"]: row for row in map(dict, found.mappings())}
     calls = await asyncio.to_thread(stand_in.control.calls)
     by_job = _calls_by_job(crowd, calls)
-    findings = Findings(jobs=sum(len(started.seeds) for started in crowd.started))
+    findings = Findings()
     for started in _first_answers(crowd, findings):
+        findings.jobs += len(started.seeds)
         wanted = expected.get(started.wanted.tag, Expected())
         for job_id in started.seeds:
             row = rows.pop(job_id, None)
@@ -103,9 +104,9 @@ async def judge(
     return findings
 
 
-def _first_answers(crowd: Crowd, findings: Findings) -> list[Any]:
+def _first_answers(crowd: Crowd, findings: Findings) -> list[Started]:
     """One answer per tag: a repeated request must have been given the same jobs."""
-    first: dict[str, Any] = {}
+    first: dict[str, Started] = {}
     for started in crowd.started:
         known = first.setdefault(started.wanted.tag, started)
         if known.seeds != started.seeds:

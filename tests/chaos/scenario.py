@@ -146,7 +146,7 @@ class Scenario:
 
         What must hold in every scenario is asserted here.
         """
-        total = sum(len(started.seeds) for started in self.crowd.started)
+        total = len({job for started in self.crowd.started for job in started.seeds})
         with contextlib.suppress(AssertionError):  # the judgement names those that have not ended
             await self.until_ended(total, within_s=drained_within_s)
         drain_s = time.monotonic() - self._last_fault_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -46,8 +47,10 @@ class Stack:
 
     def __init__(self, settings: Mapping[str, str], *, clocks: Mapping[str, float]) -> None:
         self.settings = _settings_of(settings)
+        self.urls = [self.settings.public_url]
         self.environment = settings
         self.api = Process("api", ["-m", "mintari", "api"], settings)
+        self.second_api: Process | None = None
         self.workers = [
             Process(
                 name,
@@ -59,7 +62,14 @@ class Stack:
 
     @property
     def processes(self) -> list[Process]:
-        return [self.api, *self.workers]
+        second = [self.second_api] if self.second_api else []
+        return [self.api, *second, *self.workers]
+
+    def add_api(self, port: int) -> None:
+        """A second API process beside the first one, to be started with the others."""
+        settings = {**self.environment, "API_PORT": str(port)}
+        self.second_api = Process("second api", ["-m", "mintari", "api"], settings)
+        self.urls.append(self.settings.public_url.replace(str(self.settings.api_port), str(port)))
 
     def start(self) -> None:
         """Start everything and wait until it is ready."""
@@ -69,22 +79,22 @@ class Stack:
 
     def wait_ready(self) -> None:
         """Wait until the API answers and all workers take jobs."""
-        until(self._api_answers, within_s=60)
+        for url in self.urls:
+            until(partial(self._answers, url), within_s=60)
         for worker in self.workers:
             worker.wait_ready("worker ready")
 
-    def _api_answers(self) -> bool:
+    def _answers(self, url: str) -> bool:
         try:
-            url = f"{self.settings.public_url}/healthz"
-            return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+            return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code == 200
         except httpx.TransportError:
             assert self.api.is_running, "\n".join(self.api.lines[-30:])
             return False
 
-    def client(self, user_id: str) -> Client:
-        """A client with a token of this user's."""
+    def client(self, user_id: str, url: str | None = None) -> Client:
+        """A client with a token of this user's, of the first API unless an address is named."""
         token = issue_token(SECRET, user_id=user_id, ttl_s=TOKEN_TTL_S)
-        return Client(self.settings.public_url, token)
+        return Client(url or self.urls[0], token)
 
     def worker(self, name: str) -> Process:
         """A worker by its name."""

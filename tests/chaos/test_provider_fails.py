@@ -1,0 +1,93 @@
+"""The provider does everything that it must not do: the right end and code, at most three calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.form import by_form
+from tests.chaos.judge import Expected
+
+if TYPE_CHECKING:
+    from tests.chaos.conftest import StrictWorld
+
+MAX_RSS_MB = 600
+"""Three answers of 200 MB at a time would be more; one is cut off after 40 MB."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A keyword of the stand-in, how a job with it ends, and after how many calls."""
+
+    keyword: str
+    error_code: str | None
+    calls: int
+
+    @property
+    def expected(self) -> Expected:
+        return Expected("FAILED" if self.error_code else "SUCCESS", self.error_code)
+
+
+FAULTS = (
+    Fault("hang", "TIMEOUT", 3),
+    Fault("hang once", None, 2),
+    Fault("500", "PROVIDER_UNAVAILABLE", 3),
+    Fault("500 2 times", None, 3),
+    Fault("503", "PROVIDER_UNAVAILABLE", 3),
+    Fault("429", "PROVIDER_OVERLOADED", 3),
+    Fault("429 retry 1 once", None, 2),
+    Fault("429 retry 300", "PROVIDER_OVERLOADED", 1),
+    Fault("quota-day", "PROVIDER_OVERLOADED", 1),
+    Fault("reset", "PROVIDER_UNAVAILABLE", 3),
+    Fault("truncated", "PROVIDER_UNAVAILABLE", 3),
+    Fault("garbage", "BAD_PROVIDER_ANSWER", 3),
+    Fault("html", "BAD_PROVIDER_ANSWER", 3),
+    Fault("empty", "BAD_PROVIDER_ANSWER", 3),
+    Fault("bad-base64", "BAD_PROVIDER_ANSWER", 3),
+    Fault("not-an-image", "BAD_PROVIDER_ANSWER", 3),
+    Fault("wrong-size", None, 1),
+    Fault("no-image", "BAD_PROVIDER_ANSWER", 3),
+    Fault("blocked-prompt", "CONTENT_BLOCKED", 1),
+    Fault("blocked-output", "CONTENT_BLOCKED", 1),
+    Fault("401", "PROVIDER_MISCONFIGURED", 1),
+    Fault("huge", "BAD_PROVIDER_ANSWER", 3),
+)
+
+
+async def test_every_fault_has_its_end(strict_world: StrictWorld) -> None:
+    times = by_form(short=1, long=10)
+    async with strict_world.play(f"{len(FAULTS)} provider faults ×{times}") as scenario:
+        scenario.crowd.user_count = len(FAULTS) * times
+        faults: dict[str, Fault] = {}
+        for fault in FAULTS * times:
+            (started,) = await scenario.start(1, keywords=f"[{fault.keyword}]")
+            faults[started.wanted.tag] = fault
+        expected = {tag: fault.expected for tag, fault in faults.items()}
+        found = await scenario.judged(expected=expected, drained_within_s=120)
+        calls = await scenario.calls()
+    assert found.unexplained == 0
+    made = Counter(tag for call in calls for tag in faults if tag in call["prompt"])
+    assert made == {tag: fault.calls for tag, fault in faults.items()}
+    _check_pause(calls)
+    _check_memory(strict_world.stack.workers[0].pid)
+
+
+def _check_pause(calls: list[dict[str, object]]) -> None:
+    """A provider that asks for a second gets one."""
+    asked = [call for call in calls if "[429 retry 1 once]" in str(call["prompt"])]
+    first, second = (call["started_at_s"] for call in asked[:2])
+    assert isinstance(first, float)
+    assert isinstance(second, float)
+    assert second - first >= 1.0
+
+
+def _check_memory(pid: int) -> None:
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        pytest.skip("the peak of a process's memory can only be read on Linux")
+    (peak,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    assert int(peak.split()[1]) / 1024 <= MAX_RSS_MB
