@@ -141,6 +141,24 @@ class Settings(BaseSettings):
         le=3,
         description="Unfinished pictures per call, shown live; each costs some 100 tokens.",
     )
+    comfyui_base_url: str = Field(
+        default="",
+        description="Sets up the provider comfyui: the server's address, http://gpu.local:8188.",
+    )
+    comfyui_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token of a proxy in front of ComfyUI."
+    )
+    comfyui_checkpoint: str = Field(
+        default="sd_xl_base_1.0.safetensors", description="ComfyUI's model file that paints."
+    )
+    comfyui_workflow: Path | None = Field(
+        default=None,
+        description="Own graph for sentences (API format, places like %prompt%, see"
+        " providers/comfyui_workflow.py); empty: the built-in ones.",
+    )
+    comfyui_photo_workflow: Path | None = Field(
+        default=None, description="Own graph for photos, with a place %photo%."
+    )
     provider_result_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Comma-separated hosts whose https URLs a provider may answer with:"

@@ -102,7 +102,7 @@ class BananaProvider:
         """None without BANANA_API_KEY. Raises ProviderMisconfigured."""
         if not settings.banana_api_key.get_secret_value():
             return None
-        return cls(settings, Limits.of(settings))
+        return cls(settings, Limits.of(settings, cls.name))
 
     @property
     def model(self) -> str:

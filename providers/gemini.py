@@ -135,7 +135,7 @@ class GeminiProvider:
         key = settings.gemini_api_key.get_secret_value()
         if not key:
             return None
-        limits = Limits.of(settings)
+        limits = Limits.of(settings, cls.name)
         return cls(key, settings.gemini_base_url, settings.gemini_model, limits)
 
     @property

@@ -46,11 +46,11 @@ class Limits:
     answer_bytes: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        """From the settings; silence as long as the deadline of a whole call."""
+    def of(cls, settings: Settings, provider: str) -> Limits:
+        """From the settings; silence as long as the deadline of one of its calls."""
         return cls(
             connect_s=settings.provider_connect_timeout_s,
-            silence_s=max(settings.gen_timeout_ms, *settings.gen_timeouts_ms.values(), 0) / 1000,
+            silence_s=settings.timeout_s(provider),
             answer_bytes=settings.provider_max_answer_bytes,
         )
 

@@ -104,7 +104,7 @@ class OpenAIProvider:
         """None without OPENAI_API_KEY. Raises ProviderMisconfigured."""
         if not settings.openai_api_key.get_secret_value():
             return None
-        return cls(settings, Limits.of(settings))
+        return cls(settings, Limits.of(settings, cls.name))
 
     @property
     def model(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.styles import load_styles
 from providers.banana import BananaProvider
+from providers.comfyui import ComfyUIProvider
 from providers.gemini import GeminiProvider
 from providers.local import LocalProvider
 from providers.openai import OpenAIProvider
@@ -22,6 +23,7 @@ _MAKERS: dict[str, Callable[[Settings], Provider | None]] = {
         processes=settings.painters, styles=load_styles(settings.styles_file)
     ),
     BananaProvider.name: BananaProvider.from_settings,
+    ComfyUIProvider.name: ComfyUIProvider.from_settings,
     GeminiProvider.name: GeminiProvider.from_settings,
     OpenAIProvider.name: OpenAIProvider.from_settings,
 }

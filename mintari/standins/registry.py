@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mintari.standins import banana, gemini, openai
+from mintari.standins import banana, comfyui, gemini, openai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 APPLICATIONS: Mapping[str, Callable[[], Starlette]] = {
     banana.NAME: banana.application,
+    comfyui.NAME: comfyui.application,
     gemini.NAME: gemini.application,
     openai.NAME: openai.application,
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from mintari.standins.wire import TRANSPORT
 
@@ -32,6 +33,14 @@ class _CuttableProtocol(HttpToolsProtocol):
         super().connection_made(transport)
 
 
+class _CuttableSocketProtocol(WebSocketsSansIOProtocol):
+    """The same for websockets."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.app = cast("Any", partial(_with_transport, self.app, transport))
+        super().connection_made(transport)
+
+
 async def _with_transport(
     app: ASGIApp, transport: asyncio.Transport, scope: Scope, receive: Receive, send: Send
 ) -> None:
@@ -43,7 +52,7 @@ def server_for(app: ASGIApp, **options: Any) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=_CuttableProtocol,
-        lifespan="off",
+        ws=_CuttableSocketProtocol,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=1,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from starlette.routing import BaseRoute
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Lifespan, Receive, Scope, Send
 
     from mintari.standins.scenario import Keyword
 
@@ -249,7 +249,9 @@ class _ScriptBody(msgspec.Struct):
     sequence: list[str] | None = None
 
 
-def build(stand_in: StandIn, routes: Sequence[BaseRoute]) -> Starlette:
+def build(
+    stand_in: StandIn, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette] | None = None
+) -> Starlette:
     """A stand-in's application: its wire's routes and the ones that control it."""
 
     async def calls(_request: Request) -> Response:
@@ -274,5 +276,6 @@ def build(stand_in: StandIn, routes: Sequence[BaseRoute]) -> Starlette:
             Route("/stand-in/reset", forget, methods=["POST"]),
             Route("/stand-in/script", script, methods=["POST"]),
             *routes,
-        ]
+        ],
+        lifespan=lifespan,
     )

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import traceback
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from core.settings import Settings
 from core.vocabulary import ImageSize, ProgressKind, SizePx
-from mintari.standins import banana, gemini, openai
+from mintari.standins import banana, comfyui, gemini, openai
 from mintari.standins.running import RunningStandIn, running
 from providers.banana import BananaProvider
 from providers.base import (
@@ -24,8 +25,10 @@ from providers.base import (
     Provider,
     ProviderError,
     ProviderOverloaded,
+    ProviderRefused,
     Update,
 )
+from providers.comfyui import ComfyUIProvider
 from providers.gemini import GeminiProvider
 from providers.openai import OpenAIProvider
 
@@ -55,7 +58,8 @@ def settings_with(**values: Any) -> Settings:
 class Case:
     """One provider, its stand-in, and where its contract differs from the others'.
 
-    `unlike` names the error (and its attributes) of faults that this wire words differently.
+    `unlike` names the error of faults that this wire words differently. `starts_anew`: a call that
+    the provider never heard of is started when it is resumed, as its id is ours.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Case:
     progress: ProgressKind
     resumes: bool = False
     keeps_seed: bool = True
+    starts_anew: bool = False
     unlike: Mapping[str, type[ProviderError]] = field(
         default_factory=dict[str, type[ProviderError]]
     )
@@ -147,6 +152,20 @@ CASES = [
         progress=ProgressKind.INDETERMINATE,
         keeps_seed=False,
     ),
+    Case(
+        name="comfyui",
+        make=ComfyUIProvider.from_settings,
+        application=comfyui.application,
+        settings=lambda url: {"comfyui_base_url": url, "comfyui_token": KEY},
+        key_setting="comfyui_token",
+        model_setting="comfyui_checkpoint",
+        sizes={size: size.px for size in ImageSize},
+        progress=ProgressKind.MEASURED,
+        resumes=True,
+        # A machine of one's own has no quotas; what blocks is a node of the graph, at its end.
+        unlike={"quota-day": ProviderOverloaded, "blocked-prompt": ProviderRefused},
+        starts_anew=True,
+    ),
 ]
 
 
@@ -175,9 +194,9 @@ def running_case(case: Case) -> Generator[Setup]:
 
 
 def paint_request(prompt: str = "a fox in the snow", **fields: Any) -> PaintRequest:
-    """A request whose prompt reaches the provider inside of an assembled one."""
+    """A request of a job of its own; its prompt is a part of the assembled one."""
     request = PaintRequest(
-        request_id="0b0e7a32-0000-4000-8000-000000000001:1",
+        request_id=f"{uuid.uuid4()}:1",
         prompt=prompt,
         assembled_prompt=f"Painted in gouache: {prompt}. No text.",
         negative_prompt="photorealism",
@@ -215,9 +234,8 @@ async def picture_of(updates: AsyncGenerator[Update, None]) -> Finished:
 
 
 async def accepted_by(updates: AsyncGenerator[Update, None]) -> str:
-    """The id under which a provider accepts a call; the call is then left alone."""
-    async with contextlib.aclosing(updates):
-        first = await anext(updates)
+    """The id under which a provider accepts a call; the call is left where it is."""
+    first = await anext(updates)
     assert isinstance(first, Accepted)
     return first.external_id
 
