@@ -61,6 +61,10 @@ class Settings(BaseSettings):
         description="Signs picture URLs, 32 characters or more. Empty: derived from AUTH_SECRET.",
     )
     url_ttl_s: int = Field(default=3600, ge=60, description="Least life of a picture URL, seconds.")
+    introspection: bool | None = Field(
+        default=None,
+        description="Whether the schema can be asked for; default: in development only.",
+    )
     dev_mode: bool = Field(
         default=False,
         description="Development conveniences (GraphiQL, a token for the page). Loopback only.",

@@ -14,12 +14,13 @@ from starlette.routing import Route, WebSocketRoute
 
 from core.auth import SharedSecretVerifier, issue_token
 from mintari.service import open_app
-from schema.build import build_schema
+from transport.context import context_maker
+from transport.endpoints import graphql_schema
 from transport.files import serve_file, serve_style_sample, upload_endpoint
-from transport.graphql import GraphQLEndpoint
 from transport.health import healthz, readyz
-from transport.masking import Masking
+from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
 from transport.page import page_routes
+from transport.sockets import SocketEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from core.settings import Settings
 
-FORM_OVERHEAD_BYTES = 64 * 1024
-"""What a multipart body holds besides the photo: the document, boundaries, headers."""
 DEV_TOKEN_TTL_S = 24 * 3600
 
 
@@ -40,11 +39,19 @@ class SetupError(Exception):
 def build_asgi(settings: Settings) -> Starlette:
     """Build the application. Raises SetupError."""
     verifier = _verifier(settings)
-    graphql = GraphQLEndpoint(build_schema([Masking]), verifier, settings.allowed_origins)
+    schema, make_context = graphql_schema(settings), context_maker(verifier)
+    http = HttpEndpoint(schema, make_context, settings.upload_max_bytes)
+    socket = SocketEndpoint(schema, make_context, verifier, settings.allowed_origins)
+    max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
     routes = [
-        Route("/graphql", graphql),
-        WebSocketRoute("/graphql", graphql),
-        Route("/uploads", upload_endpoint(verifier), methods=["POST"]),
+        Route("/graphql", http),
+        WebSocketRoute("/graphql", socket),
+        Route(
+            "/uploads",
+            upload_endpoint(verifier),
+            methods=["POST"],
+            max_body_size=max_upload_bytes,
+        ),
         Route("/files/{key:path}", serve_file),
         Route("/styles/{slug}.webp", serve_style_sample),
         Route("/healthz", healthz),
@@ -64,12 +71,7 @@ def build_asgi(settings: Settings) -> Starlette:
             asgi.state.service = service
             yield
 
-    return Starlette(
-        routes=routes,
-        middleware=middleware,
-        lifespan=lifespan,
-        max_body_size=settings.upload_max_bytes + FORM_OVERHEAD_BYTES,
-    )
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
 def _verifier(settings: Settings) -> SharedSecretVerifier:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import strawberry
 from graphql import GraphQLError
@@ -26,7 +26,7 @@ class Schema(strawberry.Schema):
         """Nothing: what is worth logging is logged where errors are masked."""
 
 
-def build_schema(extensions: Iterable[type[SchemaExtension]] = ()) -> Schema:
+def build_schema(extensions: Iterable[Callable[[], SchemaExtension]] = ()) -> Schema:
     """Build the schema; some 50 ms, once per process."""
     return Schema(
         query=Query,

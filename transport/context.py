@@ -1,0 +1,28 @@
+"""The GraphQL context: made once per HTTP request or websocket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schema.context import Context
+from schema.loaders import make_loaders
+from transport.identity import identify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import HTTPConnection
+
+    from core.auth import Verifier
+    from resolvers.context import App
+
+
+def context_maker(verifier: Verifier) -> Callable[[HTTPConnection], Context]:
+    """A function that makes contexts, for requests of an application with `state.service`."""
+
+    def make(connection: HTTPConnection) -> Context:
+        app: App = connection.app.state.service
+        request = identify(verifier, connection)
+        return Context(app=app, request=request, loaders=make_loaders(app, request))
+
+    return make
