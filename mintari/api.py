@@ -24,23 +24,26 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_format, settings.log_level)
     # A line for every socket that opens or closes would be the most of the log.
     drop("uvicorn.error", ("connection open", "connection closed", '%s - "WebSocket %s"'))
-    uvicorn.Server(
-        uvicorn.Config(
-            build_asgi(settings),
-            host=settings.api_host,
-            port=settings.api_port,
-            loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
-            ws_max_size=MAX_MESSAGE_BYTES,
-            # It costs 40 to 100 KB a subscriber and gains little on messages of 500 bytes.
-            ws_per_message_deflate=False,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_S,
-        )
-    ).run()
+    uvicorn.Server(server_config(settings)).run()
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves the application. Raises SetupError when settings forbid it."""
+    return uvicorn.Config(
+        build_asgi(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
+        # It costs 40 to 100 KB a subscriber and gains little on messages of 500 bytes.
+        ws_per_message_deflate=False,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
 
 
 def check_schema_package() -> None:

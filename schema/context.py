@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import strawberry
@@ -12,12 +12,11 @@ from resolvers.context import App, Loaders, Request
 
 @dataclass(slots=True)
 class Context:
-    """The service, who asks, and gathered reads. `connection_params` is the socket's payload."""
+    """The service, who asks, and gathered reads."""
 
     app: App
     request: Request
     loaders: Loaders
-    connection_params: dict[str, object] | None = field(default=None)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

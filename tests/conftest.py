@@ -10,7 +10,7 @@ import secrets
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import uvicorn
@@ -22,7 +22,7 @@ from core.settings import Settings
 from db.migrate import upgrade
 from jobs.channels import Channels
 from jobs.worker import Worker
-from mintari.asgi import build_asgi
+from mintari.api import server_config
 from mintari.service import open_kit
 from tests.client import Client
 from tests.servers import (
@@ -137,19 +137,13 @@ class Api:
 @asynccontextmanager
 async def running_api(settings: Settings) -> AsyncGenerator[Api, None]:
     """The API on a real port, in this event loop."""
-    asgi = build_asgi(settings)
-    config = uvicorn.Config(
-        asgi,
-        port=settings.api_port,
-        ws="websockets-sansio",
-        log_config=None,
-        timeout_graceful_shutdown=1,
-    )
+    config = server_config(settings)
+    config.timeout_graceful_shutdown = 1
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
         await server.ready.wait()
-        api = Api(settings.public_url, asgi.state.service, [])
+        api = Api(settings.public_url, cast("Any", config.app).state.service, [])
         try:
             yield api
         finally:

@@ -1,30 +1,32 @@
-"""GraphQL over websockets: graphql-transport-ws."""
+"""GraphQL over websockets: who may open one, and with which protocol."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import msgspec
-from strawberry.asgi import GraphQL
-from strawberry.exceptions import ConnectionRejectionError
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types.unset import UNSET, UnsetType
+from starlette.websockets import WebSocket
 
-from schema.context import Context
-from transport.identity import apply_token, token_of_payload
+from core.log import get_logger
+from transport.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import strawberry
-    from starlette.requests import HTTPConnection, Request
-    from starlette.responses import Response
-    from starlette.websockets import WebSocket
+    from starlette.requests import HTTPConnection
+    from starlette.types import Receive, Scope, Send
 
     from core.auth import Verifier
+    from schema.context import Context
+
+# By name: the legacy `graphql-ws` protocol is another one, with a known authentication bypass.
+PROTOCOL = "graphql-transport-ws"
+
+_log = get_logger(__name__)
 
 
-class SocketEndpoint(GraphQL[Context, None]):
+class SocketEndpoint:
     """The websocket side. `make_context` makes the context of one socket."""
 
     def __init__(
@@ -34,31 +36,32 @@ class SocketEndpoint(GraphQL[Context, None]):
         verifier: Verifier,
         allowed_origins: tuple[str, ...],
     ) -> None:
-        super().__init__(
-            schema,
-            graphql_ide=None,
-            # By name: the legacy protocol, on by default, had an authentication bypass.
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            allowed_origins=allowed_origins,
-        )
+        self._schema = schema
         self._make_context = make_context
         self._verifier = verifier
+        self._allowed_origins = frozenset(origin.lower() for origin in allowed_origins)
 
-    async def get_context(
-        self, request: Request | WebSocket, response: Response | WebSocket
-    ) -> Context:
-        """Made once per socket; it holds makers of connections, never a connection."""
-        del response
-        return self._make_context(request)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one socket until it is closed."""
+        socket = WebSocket(scope, receive, send)
+        if not self._is_allowed(socket):
+            # Closing before accepting answers the handshake with 403.
+            await socket.close(1008)
+            return
+        if PROTOCOL not in scope["subprotocols"]:
+            await socket.accept()
+            await socket.close(4406, "Subprotocol not acceptable")
+            return
+        await socket.accept(PROTOCOL)
+        context = self._make_context(socket)
+        await Connection(socket, self._schema, context, self._verifier).run()
 
-    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
-        """Take the token of connection_init; one that does not hold closes with 4403."""
-        token = token_of_payload(context.connection_params)
-        apply_token(self._verifier, context.request, token)
-        if context.request.refusal is not None:
-            raise ConnectionRejectionError
-        return UNSET
-
-    def encode_json(self, data: object) -> str:
-        """Text, as the protocol wants; msgspec takes a third of the standard library's time."""
-        return msgspec.json.encode(data).decode()
+    def _is_allowed(self, socket: WebSocket) -> bool:
+        """Browsers send cookies to any site's socket: only pages that may are let in."""
+        origin = socket.headers.get("origin")
+        if origin is None or origin.lower() in self._allowed_origins:
+            return True
+        if urlsplit(origin.lower()).netloc == socket.headers.get("host", "").lower():
+            return True
+        _log.warning("socket of a foreign page refused, see ALLOWED_ORIGINS", origin=origin[:200])
+        return False

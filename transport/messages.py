@@ -1,0 +1,81 @@
+"""Messages of graphql-transport-ws, as clients send them (PROTOCOL.md of enisdenjo/graphql-ws).
+
+A message is checked whole before anything is done with it: whatever comes in, the worst outcome is
+a close with 4400 and a reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+MAX_ID_CHARS = 128
+MAX_REASON_BYTES = 123
+"""Of a close reason (RFC 6455, section 5.5); a longer one would end the socket with 1006."""
+
+
+class Init(msgspec.Struct, frozen=True, tag_field="type", tag="connection_init"):
+    """The first message; its payload holds the token."""
+
+    payload: dict[str, Any] | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+    """Are you there? Answered with the same payload."""
+
+    payload: dict[str, Any] | None = None
+
+
+class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
+    """An answer to our ping, or a sign of life."""
+
+    payload: dict[str, Any] | None = None
+
+
+class Operation(msgspec.Struct, frozen=True, rename="camel"):
+    """The payload of a subscribe message."""
+
+    query: str
+    operation_name: str | None = None
+    variables: dict[str, Any] | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class Subscribe(msgspec.Struct, frozen=True, tag_field="type", tag="subscribe"):
+    """Start an operation; `id` is the client's and unique among its running operations."""
+
+    id: str
+    payload: Operation
+
+
+class Complete(msgspec.Struct, frozen=True, tag_field="type", tag="complete"):
+    """Stop an operation."""
+
+    id: str
+
+
+Message = Init | Ping | Pong | Subscribe | Complete
+_decoder = msgspec.json.Decoder(Message)
+
+
+class InvalidMessageError(Exception):
+    """The text is no message of the protocol; the text says why."""
+
+
+def read_message(text: str) -> Message:
+    """Read a message. Raises InvalidMessageError."""
+    try:
+        message = _decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise InvalidMessageError(f"Invalid message: {error}") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        raise InvalidMessageError("Invalid message: not JSON") from None
+    if isinstance(message, Subscribe | Complete) and not 0 < len(message.id) <= MAX_ID_CHARS:
+        raise InvalidMessageError(f"Invalid message: `id` must have 1 to {MAX_ID_CHARS} characters")
+    return message
+
+
+def close_reason(text: str) -> str:
+    """The text as a close reason may be: 123 bytes of UTF-8."""
+    return text.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")
