@@ -153,6 +153,7 @@ class Subscriber:
     async def _send(self, command: str, channels: list[str]) -> None:
         if not channels or self._connection is None:
             return
-        # A lost connection is noticed by the reader, which subscribes to everything again.
-        with contextlib.suppress(*REDIS_DOWN):
+        # A lost connection is noticed by the reader, which subscribes to everything again. When it
+        # closes the connection under this command, redis-py trips over a writer that is None.
+        with contextlib.suppress(*REDIS_DOWN, AttributeError):
             await self._connection.send_command(command, *channels, check_health=False)
