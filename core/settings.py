@@ -34,7 +34,10 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         repr=False, description="redis://host:6379/0, rediss:// or unix:///path?db=0"
     )
-    storage_url: str = Field(description="Where pictures live: file:///an/absolute/folder.")
+    storage_url: str = Field(
+        description="Where pictures live: file:///an/absolute/folder, supabase://bucket or"
+        " s3://bucket/prefix?endpoint=https://...&region=... (also public_endpoint, style)."
+    )
     api_host: str = Field(default="127.0.0.1", description="The address that the API binds to.")
     api_port: int = Field(default=8000, ge=0, le=65535, description="The port of the API.")
     api_public_url: str = Field(
@@ -176,6 +179,24 @@ class Settings(BaseSettings):
     )
     provider_max_answer_bytes: PositiveInt = Field(
         default=40 * 2**20, description="A provider's larger answers are cut off, bytes."
+    )
+
+    # Storage
+    storage_timeout_s: PositiveFloat = Field(
+        default=30, description="Deadline of one request to S3 or Supabase, seconds."
+    )
+    s3_access_key_id: str = Field(
+        default="", description="Key of the S3 bucket; empty: as AWS's own tools find one."
+    )
+    s3_secret_access_key: SecretStr = Field(
+        default=SecretStr(""), description="The secret of that key."
+    )
+    supabase_url: str = Field(
+        default="", description="The project's address, https://project.supabase.co."
+    )
+    supabase_service_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="The project's service_role key, or a secret key (sb_secret_...).",
     )
 
     # Admission

@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 from storage.base import StorageMisconfigured
 from storage.local import LocalStorage
+from storage.s3 import Bucket, S3Storage
 from storage.signing import UrlSigner, derive_secret
+from storage.supabase import SupabaseStorage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -36,7 +38,14 @@ def _make(settings: Settings) -> Storage:
     if url.scheme == "file" and not url.netloc and url.path:
         base_url = settings.public_url + FILES_PATH
         return LocalStorage(Path(unquote(url.path)), url_signer(settings), base_url)
-    raise StorageMisconfigured("STORAGE_URL must be file:///an/absolute/folder")
+    if url.scheme == "s3":
+        return S3Storage(Bucket.of(url), settings)
+    if url.scheme == "supabase" and url.netloc and not url.path.strip("/"):
+        return SupabaseStorage.from_settings(url.netloc, settings)
+    raise StorageMisconfigured(
+        "STORAGE_URL must be file:///an/absolute/folder, s3://bucket/prefix?endpoint=... or"
+        " supabase://bucket"
+    )
 
 
 def url_signer(settings: Settings) -> UrlSigner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mintari.standins import banana, comfyui, gemini, openai
+from mintari.standins import banana, comfyui, gemini, openai, supabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,5 +16,6 @@ APPLICATIONS: Mapping[str, Callable[[], Starlette]] = {
     comfyui.NAME: comfyui.application,
     gemini.NAME: gemini.application,
     openai.NAME: openai.application,
+    supabase.NAME: supabase.application,
 }
 """Makes the application of each stand-in, by the provider's or storage's name."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import traceback
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from PIL import Image
 
 from core.settings import Settings
@@ -191,6 +194,20 @@ def running_case(case: Case) -> Generator[Setup]:
     """A case with its stand-in."""
     with running(case.application()) as stand_in:
         yield Setup(case, stand_in)
+
+
+@contextlib.contextmanager
+def running_s3() -> Generator[str]:
+    """moto's server with a bucket `pictures`; yields its address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        httpx.put(f"http://{host}:{port}/pictures", trust_env=False).raise_for_status()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
 
 
 def paint_request(prompt: str = "a fox in the snow", **fields: Any) -> PaintRequest:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpx
+import jwt
 import pytest
 from google import genai
 from google.genai import errors as genai_errors
@@ -18,8 +20,10 @@ from openai import (
     OpenAI,
     RateLimitError,
 )
+from storage3 import SyncStorageClient
+from storage3.exceptions import StorageApiError
 
-from mintari.standins import gemini, openai
+from mintari.standins import gemini, openai, supabase
 from mintari.standins.painting import read_call_id
 from mintari.standins.running import RunningStandIn, running
 from tests.parts.standin_fixtures import KEY, WRONG_KEY, photo, size_of
@@ -208,3 +212,73 @@ def test_openais_sdk_knows_an_error_inside_of_a_stream(openai_client: OpenAI) ->
         list(stream)
 
     assert raised.value.code == "moderation_blocked"
+
+
+@pytest.fixture(scope="module")
+def supabase_stand_in() -> Generator[RunningStandIn]:
+    with running(supabase.application()) as stand_in:
+        yield stand_in
+
+
+def supabase_client(stand_in: RunningStandIn, key: str = KEY) -> SyncStorageClient:
+    return SyncStorageClient(
+        f"{stand_in.url}/storage/v1/",
+        {"apikey": key, "authorization": f"Bearer {key}"},
+        http_client=httpx.Client(trust_env=False),
+    )
+
+
+def test_supabases_sdk_stores_signs_reads_and_removes(supabase_stand_in: RunningStandIn) -> None:
+    with supabase_client(supabase_stand_in) as client:
+        bucket = client.from_("pictures")
+        options: Any = {"content-type": "image/webp", "upsert": "true"}
+        stored = bucket.upload("a/1.webp", b"content", options)
+        (signed, missing) = bucket.create_signed_urls(["a/1.webp", "a/2.webp"], 60)
+        assert bucket.download("a/1.webp") == b"content"
+        answer = httpx.get(str(signed["signedURL"]), trust_env=False)
+        removed = bucket.remove(["a/1.webp", "a/2.webp"])
+
+    assert stored.full_path == "pictures/a/1.webp"
+    assert (answer.content, answer.headers["content-type"]) == (b"content", "image/webp")
+    assert answer.headers["cache-control"] == "max-age=3600"
+    assert missing["error"]
+    assert [item["name"] for item in removed] == ["a/1.webp"]
+
+
+def test_supabases_sdk_knows_the_errors(supabase_stand_in: RunningStandIn) -> None:
+    with supabase_client(supabase_stand_in) as client:
+        with pytest.raises(StorageApiError) as missing:
+            client.from_("pictures").download("never/1.webp")
+        with pytest.raises(StorageApiError) as bucket:
+            client.from_("missing-bucket").download("never/1.webp")
+        client.from_("pictures").upload("b/1.webp", b"1")
+        with pytest.raises(StorageApiError) as duplicate:
+            client.from_("pictures").upload("b/1.webp", b"1")
+    with (
+        supabase_client(supabase_stand_in, WRONG_KEY) as client,
+        pytest.raises(StorageApiError) as refused,
+    ):
+        client.from_("pictures").download("never/1.webp")
+
+    errors = [raised.value for raised in (missing, bucket, duplicate, refused)]
+    assert [(str(error.status), error.code) for error in errors] == [
+        ("404", "not_found"),
+        ("404", "Bucket not found"),
+        ("409", "Duplicate"),
+        ("403", "Unauthorized"),
+    ]
+
+
+def test_a_users_token_holds_against_the_published_keys(supabase_stand_in: RunningStandIn) -> None:
+    url = supabase_stand_in.url
+    made = httpx.post(f"{url}/stand-in/token", json={"sub": "u-1"}, trust_env=False).json()
+    published = httpx.get(f"{url}/auth/v1/.well-known/jwks.json", trust_env=False).json()
+
+    token = made["access_token"]
+    keys = jwt.PyJWKSet.from_dict(published)
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(
+        token, key, algorithms=["ES256"], audience="authenticated", issuer=f"{url}/auth/v1"
+    )
+
+    assert claims["sub"] == "u-1"
