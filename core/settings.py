@@ -102,6 +102,14 @@ class Settings(BaseSettings):
         " 3 at most.",
     )
 
+    # Safety
+    safety_lists: Path | None = Field(
+        default=None, description="Folder with own word lists and rules, see docs/safety.md."
+    )
+    audit_prompts: bool = Field(
+        default=False, description="Keep prompts' texts in the audit, not only their hashes."
+    )
+
     # Providers
     gemini_api_key: SecretStr = Field(
         default=SecretStr(""), description="Sets up the provider gemini: its API key."

@@ -211,10 +211,19 @@ audit_entries = Table(
     Column("category", Text),
     Column("remote_address", Text),
     Column("prompt_hash", Text),
+    Column("prompt", Text, comment="only with AUDIT_PROMPTS"),
     Column("policy_version", Text),
     Column("subject_id", Uuid, comment="generation, job or upload that it is about"),
     Index("ix_audit_entries_recorded_at", "recorded_at"),
     Index("ix_audit_entries_user_id_id", "user_id", "id"),
+)
+
+revoked_users = Table(
+    "revoked_users",
+    metadata,
+    # Tokens that were issued before this moment are not taken any more.
+    Column("user_id", Text, primary_key=True),
+    _at("revoked_at", now=True),
 )
 
 doomed_objects = Table(

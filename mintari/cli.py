@@ -120,6 +120,51 @@ def token(user: str, ttl: int) -> None:
 
 
 @cli.command()
+@click.option("--since", type=Duration(), default="30d", show_default=True, help="How far back.")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+)
+def audit(since: int, form: Literal["jsonl", "csv"]) -> None:
+    """Print who asked for what and what was decided."""
+    import asyncio
+    from datetime import UTC, datetime, timedelta
+
+    from mintari.audit import write_audit
+
+    start = datetime.now(UTC) - timedelta(seconds=since)
+    asyncio.run(write_audit(_database_url(), start, form, click.echo))
+
+
+@cli.command()
+@click.option("--since", type=Duration(), default="30d", show_default=True, help="How far back.")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+)
+def audit(since: int, form: Literal["jsonl", "csv"]) -> None:
+    """Print who asked for what and what was decided."""
+    import asyncio
+def _database_url() -> str:
+    """DATABASE_URL, or the database of the `mintari up` that runs here."""
+    from mintari.embedded.identity import unprivileged_user
+    from mintari.home import HomeSettings
+
+    given = HomeSettings()
+    running = None if given.database_url else given.home(unprivileged_user()).running()
+    database_url = running.database_url if running else given.database_url
+    if not database_url:
+        raise click.ClickException("DATABASE_URL is not set, and no `mintari up` runs here.")
+    return database_url
+
+
+    from datetime import UTC, datetime, timedelta
+
+    from mintari.audit import write_audit
+
+    start = datetime.now(UTC) - timedelta(seconds=since)
+    asyncio.run(write_audit(_database_url(), start, form, click.echo))
+
+
+@cli.command()
 def doctor() -> None:
     """Check every setting and connection, and say what to do."""
     from mintari.doctor import examine

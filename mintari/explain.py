@@ -20,6 +20,7 @@ _CLEAR = {
     "StorageMisconfigured",
     "StyleFileError",
     "ProviderMisconfigured",
+    "PolicyError",
 }
 _MISSING_ADDRESS = "; `mintari up` brings one of its own"
 

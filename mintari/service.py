@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.redis import open_redis
+from core.safety.policy import load_policy
 from core.styles import load_styles
 from db.engine import open_database
 from jobs.channels import Channels
@@ -52,6 +53,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             styles=load_styles(settings.styles_file),
             estimates=Estimates(database),
             storage_health=StorageHealth(storage),
+            policy=load_policy(settings.safety_lists),
         )
 
 

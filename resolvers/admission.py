@@ -16,6 +16,7 @@ import msgspec
 from core.errors import IdempotencyConflict, RateLimited
 from core.ids import new_id
 from db.admission import (
+    Usage,
     find_active_duplicate,
     find_replay,
     lock_user,
@@ -23,7 +24,7 @@ from db.admission import (
     record_hit,
     remember,
 )
-from db.audit import AuditEntry, record_audit
+from db.audit import AuditEntry, Decision, record_audit
 from db.generations import NewGeneration, NewJob, insert_generation, read_generations
 from db.jobs import read_jobs_of_generations
 from jobs.doorbell import Ring
@@ -89,6 +90,13 @@ class Wish:
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
     @property
+    def submitted_text(self) -> str:
+        """The words as they came: the prompt, or the delta with the prompt that it led to."""
+        if self.prompt_delta is None:
+            return self.prompt
+        return f"{self.prompt_delta}\n=> {self.prompt}"
+
+    @property
     def request_hash(self) -> str:
         """SHA-256 of what an idempotency key stands for."""
         parts = (self.action, self.prompt_hash, self.prompt, self.prompt_delta, self.seed_locked)
@@ -118,7 +126,9 @@ async def admit(app: App, wish: Wish) -> Admitted:
             refusal = await _refusal(connection, app.settings, wish)
             if refusal is None:
                 admitted = await _insert(connection, wish)
-            await _audit(connection, wish, "RATE_LIMITED" if refusal else "ACCEPTED", admitted)
+            decision = Decision.RATE_LIMITED if refusal else Decision.ACCEPTED
+            subject_id = admitted.generation.id if admitted else None
+            await record_decision(connection, app, wish, decision, subject_id=subject_id)
     # Raised after the commit: the request was counted.
     if admitted is None:
         assert refusal is not None
@@ -166,29 +176,36 @@ async def _read(
     )
 
 
-async def _refusal(connection: Connection, settings: Settings, wish: Wish) -> RateLimited | None:
-    """Count the request; why it cannot be let in, if so."""
-    most = settings.rate_limit_max_requests
-    usage = await read_usage(
-        connection, wish.user_id, window_s=settings.rate_limit_window_s, limit=most
-    )
+async def count_request(
+    connection: Connection, settings: Settings, wish: Wish
+) -> Usage | RateLimited:
+    """Count a request, under the user's lock. Returns why it is one too many, if it is."""
+    most, window_s = settings.rate_limit_max_requests, settings.rate_limit_window_s
+    usage = await read_usage(connection, wish.user_id, window_s=window_s, limit=most)
     if usage.requests >= most:
-        window_s = settings.rate_limit_window_s
         return RateLimited(
             f"{most} requests in {window_s:g} s are allowed. Please wait a little.",
             limit=most,
             retry_after_s=int(usage.frees_in_s) + 1,
         )
     await record_hit(connection, wish.user_id)
-    if usage.active_jobs + wish.variant_count > settings.max_active_jobs:
-        return RateLimited(
-            f"{settings.max_active_jobs} frames may be in the making at once;"
-            f" {usage.active_jobs} are, and this asks for {wish.variant_count} more."
-            " Wait for one to end, or cancel it.",
-            limit=settings.max_active_jobs,
-            retry_after_s=ACTIVE_RETRY_AFTER_S,
-        )
-    return None
+    return usage
+
+
+async def _refusal(connection: Connection, settings: Settings, wish: Wish) -> RateLimited | None:
+    """Count the request; why it cannot be let in, if so."""
+    usage = await count_request(connection, settings, wish)
+    if isinstance(usage, RateLimited):
+        return usage
+    if usage.active_jobs + wish.variant_count <= settings.max_active_jobs:
+        return None
+    return RateLimited(
+        f"{settings.max_active_jobs} frames may be in the making at once;"
+        f" {usage.active_jobs} are, and this asks for {wish.variant_count} more."
+        " Wait for one to end, or cancel it.",
+        limit=settings.max_active_jobs,
+        retry_after_s=ACTIVE_RETRY_AFTER_S,
+    )
 
 
 async def _insert(connection: Connection, wish: Wish) -> Admitted:
@@ -240,17 +257,27 @@ async def _remember(connection: Connection, wish: Wish, generation_id: UUID) -> 
     )
 
 
-async def _audit(
-    connection: Connection, wish: Wish, decision: str, admitted: Admitted | None
+async def record_decision(
+    connection: Connection,
+    app: App,
+    wish: Wish,
+    decision: Decision,
+    *,
+    category: str | None = None,
+    subject_id: UUID | None = None,
 ) -> None:
+    """Write into the audit what became of a wish."""
     await record_audit(
         connection,
         AuditEntry(
             user_id=wish.user_id,
             action=wish.action,
             decision=decision,
+            category=category,
             remote_address=wish.remote_address,
             prompt_hash=wish.prompt_hash,
-            subject_id=admitted.generation.id if admitted else None,
+            prompt=wish.submitted_text if app.settings.audit_prompts else None,
+            policy_version=app.policy.version,
+            subject_id=subject_id,
         ),
     )

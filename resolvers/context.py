@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.auth import Viewer
+    from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
     from db.engine import Database
@@ -39,6 +40,7 @@ class App:
     styles: Mapping[str, Style]
     estimates: Estimates
     storage_health: StorageHealth
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from core.errors import (
 from core.ids import parse_id
 from core.styles import assemble_prompt
 from core.vocabulary import ImageSize
-from db.audit import AuditEntry, record_audit
+from db.audit import AuditEntry, Decision, record_audit
 from db.generations import delete_generation as delete_generation_rows
 from db.generations import page_of_generations, read_generations
 from db.jobs import read_jobs, read_jobs_of_generations
@@ -26,6 +26,7 @@ from db.uploads import read_uploads
 from jobs.changes import change_of
 from resolvers.admission import SEED_RANGE, Admitted, Wish, admit
 from resolvers.paging import Page, cut_page, page_limit
+from resolvers.safety import require_allowed
 from resolvers.texts import apply_delta, clean_key, clean_text, fold
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class RegenerateRequest:
 async def start_generation(app: App, request: Request, wanted: StartRequest) -> Admitted:
     """Accept a generation and put its jobs in the queue.
 
-    Raises Unauthenticated, InvalidInput, UploadNotFound, IdempotencyConflict, RateLimited,
-    Overloaded.
+    Raises Unauthenticated, InvalidInput, UploadNotFound, PromptRejected, IdempotencyConflict,
+    RateLimited, Overloaded.
     """
     viewer = request.require_viewer()
     prompt = clean_text(wanted.prompt, field="prompt", max_chars=app.settings.prompt_max_chars)
@@ -82,41 +83,40 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
         upload = await _upload(app, viewer, wanted.upload_id)
     _check_capabilities(provider, wanted.size, has_photo=upload is not None)
     seed = _check_seed(wanted.seed)
-    await app.storage_health.require()
-    return await admit(
-        app,
-        Wish(
-            action="start_generation",
-            user_id=viewer.user_id,
-            remote_address=request.remote_address,
-            prompt=prompt,
-            folded_prompt=fold(prompt),
-            prompt_delta=None,
-            negative_prompt=style.negative,
-            assembled_prompt=assemble_prompt(style, prompt),
-            style=style.slug,
-            style_version=style.version,
-            size=wanted.size,
-            upload_id=upload.id if upload else None,
-            upload_digest=upload.digest if upload else None,
-            variant_count=_check_variants(app, wanted.variant_count),
-            seed=seed,
-            seed_locked=wanted.lock_seed,
-            first_seed=secrets.randbelow(SEED_RANGE) if seed is None else seed,
-            provider=provider.name,
-            model=provider.model,
-            progress_kind=provider.capabilities.progress,
-            regenerated_from=None,
-            idempotency_key=_check_key(wanted.idempotency_key),
-        ),
+    wish = Wish(
+        action="start_generation",
+        user_id=viewer.user_id,
+        remote_address=request.remote_address,
+        prompt=prompt,
+        folded_prompt=fold(prompt),
+        prompt_delta=None,
+        negative_prompt=style.negative,
+        assembled_prompt=assemble_prompt(style, prompt),
+        style=style.slug,
+        style_version=style.version,
+        size=wanted.size,
+        upload_id=upload.id if upload else None,
+        upload_digest=upload.digest if upload else None,
+        variant_count=_check_variants(app, wanted.variant_count),
+        seed=seed,
+        seed_locked=wanted.lock_seed,
+        first_seed=secrets.randbelow(SEED_RANGE) if seed is None else seed,
+        provider=provider.name,
+        model=provider.model,
+        progress_kind=provider.capabilities.progress,
+        regenerated_from=None,
+        idempotency_key=_check_key(wanted.idempotency_key),
     )
+    await require_allowed(app, wish)
+    await app.storage_health.require()
+    return await admit(app, wish)
 
 
 async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> Admitted:
     """Make a new job from an old one, in a generation of its own, linked to it.
 
-    Raises Unauthenticated, InvalidInput, JobNotFound, NotRegenerable, IdempotencyConflict,
-    RateLimited, Overloaded.
+    Raises Unauthenticated, InvalidInput, JobNotFound, NotRegenerable, PromptRejected,
+    IdempotencyConflict, RateLimited, Overloaded.
     """
     viewer = request.require_viewer()
     job, old = await _job_and_generation(app, viewer, wanted.job_id)
@@ -133,34 +133,33 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     if not prompt and upload is None:
         raise InvalidInput("Nothing of the prompt would be left.", field="promptDelta")
     locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
-    await app.storage_health.require()
-    return await admit(
-        app,
-        Wish(
-            action="regenerate",
-            user_id=viewer.user_id,
-            remote_address=request.remote_address,
-            prompt=prompt,
-            folded_prompt=fold(prompt),
-            prompt_delta=delta or None,
-            negative_prompt=negative,
-            assembled_prompt=assemble_prompt(style, prompt),
-            style=style.slug,
-            style_version=style.version,
-            size=size,
-            upload_id=upload.id if upload else None,
-            upload_digest=upload.digest if upload else None,
-            variant_count=1,
-            seed=job.seed if locked else None,
-            seed_locked=locked,
-            first_seed=job.seed if locked else secrets.randbelow(SEED_RANGE),
-            provider=provider.name,
-            model=provider.model,
-            progress_kind=provider.capabilities.progress,
-            regenerated_from=job.id,
-            idempotency_key=_check_key(wanted.idempotency_key),
-        ),
+    wish = Wish(
+        action="regenerate",
+        user_id=viewer.user_id,
+        remote_address=request.remote_address,
+        prompt=prompt,
+        folded_prompt=fold(prompt),
+        prompt_delta=delta or None,
+        negative_prompt=negative,
+        assembled_prompt=assemble_prompt(style, prompt),
+        style=style.slug,
+        style_version=style.version,
+        size=size,
+        upload_id=upload.id if upload else None,
+        upload_digest=upload.digest if upload else None,
+        variant_count=1,
+        seed=job.seed if locked else None,
+        seed_locked=locked,
+        first_seed=job.seed if locked else secrets.randbelow(SEED_RANGE),
+        provider=provider.name,
+        model=provider.model,
+        progress_kind=provider.capabilities.progress,
+        regenerated_from=job.id,
+        idempotency_key=_check_key(wanted.idempotency_key),
     )
+    await require_allowed(app, wish)
+    await app.storage_health.require()
+    return await admit(app, wish)
 
 
 async def read_generation(app: App, request: Request, id_text: str) -> GenerationRecord | None:
@@ -232,7 +231,7 @@ async def delete_generation(app: App, request: Request, id_text: str) -> Generat
             AuditEntry(
                 user_id=viewer.user_id,
                 action="delete_generation",
-                decision="ACCEPTED",
+                decision=Decision.ACCEPTED,
                 remote_address=request.remote_address,
                 subject_id=generation.id,
             ),

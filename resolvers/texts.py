@@ -13,7 +13,8 @@ MAX_KEY_CHARS = 255
 def clean_text(text: str, *, field: str, max_chars: int) -> str:
     """Normalise (NFC), trim and check a text. Raises InvalidInput.
 
-    NUL and lone surrogates never reach Postgres; other control characters become spaces.
+    NUL and lone surrogates never reach Postgres; other control characters become spaces. Its
+    length counts after folding, too: one character may stand for eighteen (U+FDFA).
     """
     if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
         raise InvalidInput("The text is not valid Unicode.", field=field)
@@ -21,9 +22,10 @@ def clean_text(text: str, *, field: str, max_chars: int) -> str:
         " " if _is_control(char) else char for char in unicodedata.normalize("NFC", text)
     )
     cleaned = re.sub(r"[^\S\n]+", " ", spaced).strip()
-    if len(cleaned) > max_chars:
+    length = max(len(cleaned), len(fold(cleaned)))
+    if length > max_chars:
         raise InvalidInput(
-            f"The text has {len(cleaned)} characters; {max_chars} are allowed.", field=field
+            f"The text has {length} characters; {max_chars} are allowed.", field=field
         )
     return cleaned
 
@@ -64,6 +66,12 @@ def apply_delta(prompt: str, negative: str, delta: str) -> tuple[str, str]:
         else:
             prompt = line
     return prompt, negative
+
+
+def added_by_delta(delta: str) -> str:
+    """The words of a delta that may come into the prompt; none of what it takes out."""
+    lines = (line.strip() for line in delta.splitlines())
+    return "\n".join(line.removeprefix("+") for line in lines if not line.startswith("-"))
 
 
 def _join(text: str, more: str) -> str:

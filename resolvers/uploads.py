@@ -9,7 +9,7 @@ from core.ids import new_id, parse_id
 from core.keys import upload_key, upload_thumbnail_key
 from core.log import get_logger
 from core.pictures import CONTENT_TYPE, PictureError, prepare_picture
-from db.audit import AuditEntry, record_audit
+from db.audit import AuditEntry, Decision, record_audit
 from db.uploads import NewUpload, insert_upload, is_upload_in_use, read_uploads
 from db.uploads import delete_upload as delete_upload_row
 from storage.base import StorageError
@@ -54,7 +54,7 @@ async def create_upload(app: App, request: Request, content: bytes) -> UploadRec
             AuditEntry(
                 user_id=viewer.user_id,
                 action="create_upload",
-                decision="ACCEPTED",
+                decision=Decision.ACCEPTED,
                 remote_address=request.remote_address,
                 subject_id=upload_id,
             ),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.version import STEPS_PER_EPOCH, next_epoch, next_step
 from core.vocabulary import ErrorCode, JobState, ProgressKind, Stage
-from db.audit import AuditEntry, record_audit
+from db.audit import AuditEntry, Decision, record_audit
 from db.engine import Database, open_database
 from db.jobs import read_jobs_of_any_user
 from db.ledger import begin_call, end_call, read_calls
@@ -262,7 +262,7 @@ async def test_postgres_refuses_impossible_changes(
 )
 async def test_the_audit_is_append_only(database: Database, statement: str) -> None:
     async with writing(database) as connection:
-        await record_audit(connection, AuditEntry(user_id="ann", action="a", decision="b"))
+        await record_audit(connection, AuditEntry(user_id="ann", action="a", decision=Decision.ACCEPTED))
     with pytest.raises(DBAPIError, match="append-only"):
         async with writing(database) as connection:
             await connection.execute(text(statement))

@@ -1,0 +1,40 @@
+"""Judging what a user asks for, before anything of it is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.errors import PromptRejected, RateLimited
+from db.admission import lock_user
+from db.audit import Decision
+from resolvers.admission import count_request, record_decision
+from resolvers.texts import added_by_delta
+
+if TYPE_CHECKING:
+    from core.safety.policy import Verdict
+    from resolvers.admission import Wish
+    from resolvers.context import App
+
+
+async def require_allowed(app: App, wish: Wish) -> None:
+    """Judge the prompt and what a delta adds. Raises PromptRejected, RateLimited.
+
+    Style and safety text are the operator's and are not judged. A refusal counts as a request,
+    so that nobody can find out in a thousand tries what passes; it starts no job.
+    """
+    verdict = app.policy.judge(wish.prompt, added_by_delta(wish.prompt_delta or ""))
+    if verdict is not None:
+        await _refuse(app, wish, verdict)
+
+
+async def _refuse(app: App, wish: Wish, verdict: Verdict) -> None:
+    async with app.database.transaction() as connection:
+        await lock_user(connection, wish.user_id)
+        counted = await count_request(connection, app.settings, wish)
+        limited = isinstance(counted, RateLimited)
+        decision = Decision.RATE_LIMITED if limited else Decision.REJECTED
+        await record_decision(connection, app, wish, decision, category=verdict.category)
+    # Raised after the commit: the request was counted.
+    if isinstance(counted, RateLimited):
+        raise counted
+    raise PromptRejected(verdict.message, category=verdict.category)
