@@ -217,6 +217,12 @@ class Settings(BaseSettings):
     max_active_jobs: PositiveInt = Field(
         default=3, description="Jobs of one user that may be PENDING or RUNNING at once."
     )
+    max_sockets_per_user: PositiveInt = Field(
+        default=50, description="Websockets of one user on one API process."
+    )
+    max_sockets_per_address: PositiveInt = Field(
+        default=1000, description="Websockets from one address on one API process."
+    )
     idempotency_ttl_s: PositiveInt = Field(
         default=86_400, description="How long an idempotency key replays its answer, seconds."
     )

@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from core.auth import SharedSecretVerifier, issue_token
 from mintari.service import open_app
+from transport.caps import Caps
 from transport.context import context_maker
 from transport.endpoints import graphql_schema
 from transport.files import serve_file, serve_style_sample, upload_endpoint
@@ -41,7 +42,8 @@ def build_asgi(settings: Settings) -> Starlette:
     verifier = _verifier(settings)
     schema, make_context = graphql_schema(settings), context_maker(verifier)
     http = HttpEndpoint(schema, make_context, settings.upload_max_bytes)
-    socket = SocketEndpoint(schema, make_context, verifier, settings.allowed_origins)
+    caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
+    socket = SocketEndpoint(schema, make_context, verifier, settings.allowed_origins, caps)
     max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
     routes = [
         Route("/graphql", http),

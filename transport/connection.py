@@ -14,6 +14,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import PreExecutionError
 
 from core.log import get_logger
+from transport.caps import Caps, TooManySocketsError
 from transport.identity import apply_token, token_of_payload
 from transport.messages import (
     Complete,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from core.auth import Verifier
     from schema.context import Context
 
+TRY_AGAIN_LATER = 1013
+"""Registered at IANA for websockets; the graphql-ws client comes back after it."""
 INIT_TIMEOUT_S = 10.0
 MAX_OPERATIONS = 100
 """At once on one socket; a page has one or two."""
@@ -61,7 +64,10 @@ class Connection:
         schema: strawberry.Schema,
         context: Context,
         verifier: Verifier,
+        caps: Caps,
     ) -> None:
+        self._caps = caps
+        self._held = contextlib.ExitStack()
         self._socket = socket
         self._schema = schema
         self._context = context
@@ -74,14 +80,8 @@ class Connection:
     async def run(self) -> None:
         """Serve until either side closes. Nothing that a client sends raises out of here."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                waiting = tasks.create_task(self._await_init())
-                try:
-                    await self._read(tasks)
-                finally:
-                    waiting.cancel()
-                    for operation in self._operations.values():
-                        operation.cancel()
+            with self._held:
+                await self._serve()
         except* WebSocketDisconnect:
             pass
         except* _Closed as closed:
@@ -89,6 +89,16 @@ class Connection:
         except* RuntimeError as group:
             # Starlette's word for sending to a socket that has gone meanwhile.
             _log.debug("socket went while it was written to", error=str(group.exceptions[0]))
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(self._await_init())
+            try:
+                await self._read(tasks)
+            finally:
+                waiting.cancel()
+                for operation in self._operations.values():
+                    operation.cancel()
 
     async def _close(self, group: BaseExceptionGroup[_Closed]) -> None:
         closed = group.exceptions[0]
@@ -148,6 +158,11 @@ class Connection:
         apply_token(self._verifier, request, token_of_payload(message.payload))
         if request.refusal is not None:
             raise _Closed(4403, f"Forbidden: {request.refusal.message}")
+        if request.viewer is not None:
+            try:
+                self._held.enter_context(self._caps.hold("user", request.viewer.user_id))
+            except TooManySocketsError as error:
+                raise _Closed(TRY_AGAIN_LATER, str(error)) from None
         await self._send({"type": "connection_ack"})
         self._acknowledged = True
         if request.viewer is not None:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from starlette.websockets import WebSocket
 
 from core.log import get_logger
-from transport.connection import Connection
+from transport.caps import Caps, TooManySocketsError
+from transport.connection import TRY_AGAIN_LATER, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,12 @@ class SocketEndpoint:
         make_context: Callable[[HTTPConnection], Context],
         verifier: Verifier,
         allowed_origins: tuple[str, ...],
+        caps: Caps,
     ) -> None:
         self._schema = schema
         self._make_context = make_context
         self._verifier = verifier
+        self._caps = caps
         self._allowed_origins = frozenset(origin.lower() for origin in allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +57,12 @@ class SocketEndpoint:
             return
         await socket.accept(PROTOCOL)
         context = self._make_context(socket)
-        await Connection(socket, self._schema, context, self._verifier).run()
+        connection = Connection(socket, self._schema, context, self._verifier, self._caps)
+        try:
+            with self._caps.hold("address", context.request.remote_address or ""):
+                await connection.run()
+        except TooManySocketsError as error:
+            await socket.close(TRY_AGAIN_LATER, str(error))
 
     def _is_allowed(self, socket: WebSocket) -> bool:
         """Browsers send cookies to any site's socket: only pages that may are let in."""

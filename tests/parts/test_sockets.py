@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 
 from core.auth import issue_token
 from tests.client import FOLLOW
-from tests.conftest import SECRET
+from tests.conftest import SECRET, running_api
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from websockets.asyncio.client import ClientConnection
 
+    from core.settings import Settings
     from tests.conftest import Api
 
 VIEWER = {"query": "{ viewer { id } }"}
@@ -262,6 +263,34 @@ async def test_messages_have_a_rate(api: Api) -> None:
         code, reason = await closed(socket)
         assert code == 1008
         assert "200 messages" in reason
+
+
+async def test_sockets_have_a_number(make_settings: Callable[..., Settings]) -> None:
+    limits = {"max_sockets_per_user": 2, "max_sockets_per_address": 3}
+    async with running_api(make_settings(**limits)) as api:
+        async with acknowledged(api), acknowledged(api):
+            async with raw(api) as third:
+                payload = {"authorization": f"Bearer {api.client('ann').token}"}
+                await say(third, type="connection_init", payload=payload)
+                assert await closed(third) == (1013, "2 sockets per user are allowed; close some")
+            async with acknowledged(api, "bob") as bob, raw(api) as fourth:
+                code, reason = await closed(fourth)
+                assert (code, reason) == (1013, "3 sockets per address are allowed; close some")
+                await works(bob)
+        # What was closed is not counted any more.
+        async with acknowledged(api) as again:
+            await works(again)
+
+
+async def test_a_server_that_stops_says_so(make_settings: Callable[..., Settings]) -> None:
+    async with running_api(make_settings()) as api:
+        socket = await websockets.connect(
+            api.url.replace("http", "ws", 1) + "/graphql",
+            subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
+        )
+        await say(socket, type="connection_init")
+        await hear(socket)
+    assert (await closed(socket))[0] == 1012
 
 
 async def test_an_expired_token_ends_the_socket_after_a_word(api: Api) -> None:
