@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -136,13 +136,13 @@ def audit(since: int, form: Literal["jsonl", "csv"]) -> None:
 
 
 @cli.command()
-@click.option("--since", type=Duration(), default="30d", show_default=True, help="How far back.")
-@click.option(
-    "--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
-)
-def audit(since: int, form: Literal["jsonl", "csv"]) -> None:
-    """Print who asked for what and what was decided."""
-    import asyncio
+def doctor() -> None:
+    """Check every setting and connection, and say what to do."""
+    from mintari.doctor import examine
+
+    sys.exit(0 if examine(click.echo) else 1)
+
+
 def _database_url() -> str:
     """DATABASE_URL, or the database of the `mintari up` that runs here."""
     from mintari.embedded.identity import unprivileged_user
@@ -154,22 +154,6 @@ def _database_url() -> str:
     if not database_url:
         raise click.ClickException("DATABASE_URL is not set, and no `mintari up` runs here.")
     return database_url
-
-
-    from datetime import UTC, datetime, timedelta
-
-    from mintari.audit import write_audit
-
-    start = datetime.now(UTC) - timedelta(seconds=since)
-    asyncio.run(write_audit(_database_url(), start, form, click.echo))
-
-
-@cli.command()
-def doctor() -> None:
-    """Check every setting and connection, and say what to do."""
-    from mintari.doctor import examine
-
-    sys.exit(0 if examine(click.echo) else 1)
 
 
 def _settings() -> Settings:

@@ -93,7 +93,9 @@ class Quota:
 class Limits:
     """Limits on input."""
 
-    max_prompt_characters: int = strawberry.field(description="Longest prompt.")
+    max_prompt_characters: int = strawberry.field(
+        description="Longest prompt and longest delta, in characters after folding."
+    )
     max_variants: int = strawberry.field(description="Most frames of one generation.")
     max_upload_bytes: int = strawberry.field(description="Largest photo, bytes.")
     max_upload_pixels: int = strawberry.field(description="Largest photo, width times height.")

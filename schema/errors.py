@@ -29,7 +29,10 @@ class InvalidInput(UserError):
 class PromptRejected(UserError):
     """The prompt's content is not allowed."""
 
-    category: str = strawberry.field(description="What kind of content it is.")
+    category: str = strawberry.field(
+        description="What kind of content it is: minors, sexual, self_harm, hate, violence or"
+        " deception, unless the service has a policy of its own. Which words led to it is not told."
+    )
 
 
 @strawberry.type(description="The viewer has no such upload.")

@@ -24,7 +24,9 @@ class StartGenerationInput:
     """The arguments of startGeneration."""
 
     prompt: str = strawberry.field(
-        default="", description="What to paint, at most `viewer.limits.maxPromptCharacters`."
+        default="",
+        description="What to paint. At most `viewer.limits.maxPromptCharacters` (1000 by default)"
+        " characters, counted after folding: compatibility forms spelled out (NFKC), case folded.",
     )
     style: str = strawberry.field(default="ghibli", description="A slug from `styles`.")
     size: ImageSize = strawberry.field(
@@ -75,8 +77,10 @@ class RegenerateInput:
     job_id: strawberry.ID = strawberry.field(description="The job to start from.")
     prompt_delta: str = strawberry.field(
         default="",
-        description='"+ with flying dragons" adds to the prompt, "- mushrooms" takes out, any'
-        " other text replaces it; one change a line.",
+        description='"+ with flying dragons" adds to the prompt, "- mushrooms" takes the words out'
+        " and asks for a picture without them, any other text replaces the prompt; one change a"
+        " line, in order. The delta and the prompt that it leads to may each have as many"
+        " characters as a prompt.",
     )
     lock_seed: bool | None = strawberry.field(
         default=None,

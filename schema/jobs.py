@@ -124,6 +124,15 @@ class Job:
         generation = await info.context.loaders.generation(self.record.generation_id)
         return generation.prompt_hash if generation else None
 
+    @strawberry.field(
+        description="Style, prompt and safety text as the provider gets them: one paragraph each,"
+        " in this order. The same for all frames of a grid."
+    )
+    async def assembled_prompt(self, info: Info) -> str | None:
+        """The generation's assembled prompt."""
+        generation = await info.context.loaders.generation(self.record.generation_id)
+        return generation.assembled_prompt if generation else None
+
     @strawberry.field(description="The job that it was made from with `regenerate`; null if none.")
     async def regenerated_from(self, info: Info) -> Job | None:
         """The parent in the lineage."""
@@ -176,7 +185,8 @@ class Generation:
         description="The change that `regenerate` was asked for; null if none."
     )
     assembled_prompt: str = strawberry.field(
-        description="Style, prompt and safety text as the provider gets them."
+        description="Style, prompt and safety text as the provider gets them: one paragraph each,"
+        " in this order."
     )
     negative_prompt: str = strawberry.field(description="What the pictures must not show.")
     style: str = strawberry.field(description="The style's slug.")
