@@ -262,7 +262,9 @@ async def test_postgres_refuses_impossible_changes(
 )
 async def test_the_audit_is_append_only(database: Database, statement: str) -> None:
     async with writing(database) as connection:
-        await record_audit(connection, AuditEntry(user_id="ann", action="a", decision=Decision.ACCEPTED))
+        await record_audit(
+            connection, AuditEntry(user_id="ann", action="a", decision=Decision.ACCEPTED)
+        )
     with pytest.raises(DBAPIError, match="append-only"):
         async with writing(database) as connection:
             await connection.execute(text(statement))
