@@ -264,9 +264,9 @@ class ComfyUIProvider:
     ) -> AsyncGenerator[Update, None]:
         """Updates until the run is over. Raises what the run failed of, and for a lost socket."""
         deadline_s = time.monotonic() + self._deadline_s
-        while time.monotonic() < deadline_s:
+        while (left_s := deadline_s - time.monotonic()) > 0:
             try:
-                async with asyncio.timeout(ASK_EVERY_S):
+                async with asyncio.timeout(min(left_s, ASK_EVERY_S)):
                     message = await socket.recv()
             except TimeoutError:
                 if await self._is_over(run_id):

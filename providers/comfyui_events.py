@@ -33,7 +33,7 @@ class Steps:
     def __init__(self, sampler_names: frozenset[str]) -> None:
         self._samplers = sampler_names
         self._done: dict[str, float] = {}
-        self._shown_at_s = 0.0
+        self._shown_at_s = time.monotonic()
         self.fraction = 0.0
 
     def take(self, node: str, value: float, most: float) -> Progress | None:
@@ -46,7 +46,7 @@ class Steps:
         return Progress(min(1.0, self.fraction))
 
     def wants_preview(self) -> bool:
-        """One comes with every step; each costs a decoding and a place in the storage."""
+        """One comes with every step, the first ones are noise, and each costs a decoding."""
         now_s = time.monotonic()
         if now_s - self._shown_at_s < PREVIEW_EVERY_S:
             return False

@@ -40,12 +40,18 @@ async def open_providers(settings: Settings) -> AsyncGenerator[Mapping[str, Prov
     made = {name: make(settings) for name, make in _MAKERS.items()}
     providers = {name: provider for name, provider in made.items() if provider}
     if settings.gen_provider not in providers:
-        known = ", ".join(sorted(providers))
-        raise UnknownProviderError(
-            f"GEN_PROVIDER={settings.gen_provider} is not set up here. Set up are: {known}"
-        )
+        raise UnknownProviderError(_why_not(settings.gen_provider, providers))
     try:
         yield providers
     finally:
         for provider in providers.values():
             await provider.aclose()
+
+
+def _why_not(name: str, providers: Mapping[str, Provider]) -> str:
+    if name in _MAKERS:
+        return (
+            f"GEN_PROVIDER={name} is not set up here: set its settings ({name.upper()}_..., see"
+            f" .env.example). Set up are: {', '.join(sorted(providers))}"
+        )
+    return f"GEN_PROVIDER={name} is no provider. Known are: {', '.join(sorted(_MAKERS))}"

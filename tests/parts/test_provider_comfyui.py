@@ -71,7 +71,7 @@ async def cancelled(painting: asyncio.Task[object]) -> None:
 
 
 async def test_every_step_is_measured_and_the_picture_shows_on_the_way(setup: Setup) -> None:
-    request = paint_request(style_parameters={"steps": 20})
+    request = paint_request("a fox [slow 1.6]", style_parameters={"steps": 20})
 
     async with setup.provider() as provider:
         first, *steps, last = await updates_of(provider.paint(request))

@@ -23,6 +23,7 @@ from providers.base import (
     ProviderMisconfigured,
     ProviderUnavailable,
 )
+from providers.gemini import GeminiProvider
 from providers.http import Limits
 from providers.results import MAX_REDIRECTS, ResultFetcher
 
@@ -269,3 +270,12 @@ async def test_what_is_no_picture_or_too_large_is_refused(site: Site) -> None:
 
 async def test_a_picture_that_is_paid_for_is_asked_for_again(site: Site) -> None:
     assert await site.fetcher().fetch(site.url("/broken")) == PICTURE
+
+
+async def test_a_providers_own_certificate_must_hold_as_well(site: Site) -> None:
+    provider = GeminiProvider("key", f"https://127.0.0.1:{site.port}", "model", LIMITS)
+
+    with pytest.raises(ProviderMisconfigured, match=r"certificate.*GEMINI_BASE_URL"):
+        await provider.check()
+
+    await provider.aclose()
