@@ -100,7 +100,7 @@ def picture_part(content: bytes, **more: object) -> dict[str, object]:
     return {"inlineData": {"mimeType": "image/png", "data": data}, **more}
 
 
-def candidate(*parts: Mapping[str, object], reason: str = "STOP") -> dict[str, object]:
+def candidate(*parts: dict[str, object], reason: str = "STOP") -> dict[str, object]:
     return {"candidates": [{"content": {"parts": list(parts)}, "finishReason": reason}]}
 
 
