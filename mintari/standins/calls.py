@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["running", "finished", "failed", "cut"]
 KEPT_CALLS = 10_000
+KEPT_PHOTOS = 100
 
 
 @dataclass(slots=True)
@@ -44,6 +45,10 @@ class Call:
     outcome: Outcome = "running"
     sent_bytes: int = 0
     met: int = 0
+    photo_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.photo_bytes = len(self.asked.photo or b"")
 
     def meets_later_fault(self) -> bool:
         """Whether the next question about this call goes wrong, as `later` wants."""
@@ -61,11 +66,11 @@ class Call:
     def as_json(self) -> dict[str, object]:
         """As GET /stand-in/calls shows it."""
         asked = asdict(self.asked)
-        photo = asked.pop("photo")
+        del asked["photo"]
         return {
             "number": self.number,
             **asked,
-            "photo_bytes": len(photo) if photo else 0,
+            "photo_bytes": self.photo_bytes,
             "fault": self.scene.fault.name if self.scene.fault else None,
             "started_at_s": self.started_at_s,
             "ended_at_s": self.ended_at_s,
@@ -86,6 +91,9 @@ class CallBook:
         self._last_number += 1
         call = Call(self._last_number, asked, scene)
         self._calls.append(call)
+        # Photos are large, and an old call's picture is not painted again.
+        if len(self._calls) > KEPT_PHOTOS:
+            self._calls[-KEPT_PHOTOS - 1].asked.photo = None
         return call
 
     def reset(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import uvicorn
+from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -51,6 +52,7 @@ def server_for(app: ASGIApp, **options: Any) -> uvicorn.Server:
     """A server for a stand-in's application; give it a bound socket. Options are uvicorn's."""
     config = uvicorn.Config(
         app,
+        lifespan="on" if _has_lifespan(app) else "off",
         http=_CuttableProtocol,
         ws=_CuttableSocketProtocol,
         log_config=None,
@@ -59,6 +61,10 @@ def server_for(app: ASGIApp, **options: Any) -> uvicorn.Server:
         **options,
     )
     return uvicorn.Server(config)
+
+
+def _has_lifespan(app: ASGIApp) -> bool:
+    return isinstance(app, Starlette) and bool(getattr(app.state, "has_lifespan", False))
 
 
 class RunningStandIn:

@@ -98,7 +98,7 @@ class ScriptError(ValueError):
 class Script:
     """Decides each call's scene. `steps` go to the next calls in turn, before their keywords."""
 
-    latency_s: float = 0.05
+    latency_s: float = 0.0
     steps: deque[str] = field(default_factory=deque[str])
     _seen: Counter[tuple[str, int | None, Keyword]] = field(
         default_factory=Counter[tuple[str, int | None, Keyword]]

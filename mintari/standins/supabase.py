@@ -50,8 +50,7 @@ class _Stored:
 
 def application() -> Starlette:
     """The stand-in's application."""
-    stand_in = StandIn(NAME)
-    stand_in.script.latency_s = 0
+    stand_in = StandIn(NAME, latency_s=0)
     storage, auth = _Storage(stand_in), _Auth()
     path = "/storage/v1/object"
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 TRANSPORT = "stand-in.transport"
 """Where the server puts the connection's transport into the scope, so that we can cut it."""
+LATENCY_S = 0.05
+"""How long a call takes when nothing else is said."""
 HUGE_BYTES = 200 * 2**20
 HUGE_CHUNK = b"A" * 2**18
 NOT_AN_IMAGE = b"This is no picture, whatever its label says. " * 20
@@ -43,10 +45,16 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class StandIn:
     """One stand-in's state: the script that it follows and the calls that it has seen."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, latency_s: float = LATENCY_S) -> None:
         self.name = name
-        self.script = Script()
+        self.latency_s = latency_s
+        self.script = Script(latency_s)
         self.book = CallBook()
+
+    def reset(self) -> None:
+        """Forget all calls and the script."""
+        self.script = Script(self.latency_s)
+        self.book.reset()
 
     def begin(self, asked: Asked) -> Call:
         """Write a new call down and decide what happens to it."""
@@ -258,8 +266,7 @@ def build(
         return JSONResponse(stand_in.book.as_json())
 
     async def forget(_request: Request) -> Response:
-        stand_in.script = Script()
-        stand_in.book.reset()
+        stand_in.reset()
         return Response(status_code=204)
 
     async def script(request: Request) -> Response:
@@ -270,7 +277,7 @@ def build(
             return PlainTextResponse(str(error), 400)
         return Response(status_code=204)
 
-    return Starlette(
+    application = Starlette(
         routes=[
             Route("/stand-in/calls", calls),
             Route("/stand-in/reset", forget, methods=["POST"]),
@@ -279,3 +286,6 @@ def build(
         ],
         lifespan=lifespan,
     )
+    application.state.stand_in = stand_in
+    application.state.has_lifespan = lifespan is not None
+    return application

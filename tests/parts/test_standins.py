@@ -102,7 +102,9 @@ def test_every_stand_in_is_controlled_in_the_same_way(name: str) -> None:
 
 
 def test_a_stand_in_runs_by_hand() -> None:
-    with running_program("-m", "mintari.standins", "gemini", "--port", "0") as program:
+    with running_program(
+        "-m", "mintari.standins", "gemini", "--port", "0", "--latency", "0"
+    ) as program:
         line = program.line_with("gemini stand-in at http://127.0.0.1:")
         url = line.split()[-1]
 
