@@ -50,6 +50,11 @@ HAND_OVER_S = 5.0
 _log = get_logger(__name__)
 
 
+def _serialize(value: object) -> bytes:
+    """As JSON; arq also hands over exceptions, of results that are not kept."""
+    return msgspec.json.encode(value, enc_hook=repr)
+
+
 def _deserialize(data: bytes) -> dict[str, Any]:
     return msgspec.json.decode(data)
 
@@ -178,7 +183,8 @@ def _bell_worker(
     return BellWorker(
         free_slots,
         wake,
-        functions=[func(cast("Any", start_job), name=FUNCTION, keep_result=0, max_tries=1)],
+        # A ring that a dying worker had begun counts as tried; it costs one look at Postgres.
+        functions=[func(cast("Any", start_job), name=FUNCTION, keep_result=0, max_tries=1000)],
         redis_pool=redis,
         queue_name=channels.queue,
         handle_signals=False,
@@ -187,7 +193,7 @@ def _bell_worker(
         max_jobs=1000,
         job_timeout=HAND_OVER_S,
         retry_jobs=False,
-        job_serializer=msgspec.json.encode,
+        job_serializer=_serialize,
         job_deserializer=_deserialize,
         log_results=False,
     )

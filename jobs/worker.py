@@ -11,6 +11,7 @@ from core.ids import parse_id
 from core.log import get_logger
 from core.patience import persevere
 from core.pubsub import Subscriber
+from core.stopping import cancel_for_good
 from db.engine import is_database_down
 from db.lifecycle import find_held, take_over
 from jobs.doorbell import answer_doorbell
@@ -82,8 +83,7 @@ class Worker:
                 await stop.wait()
                 _log.info("worker draining", worker=self._kit.worker)
                 await runner.drain(self._kit.settings.worker_drain_s)
-                for service in running:
-                    service.cancel()
+                await cancel_for_good(running)
         _log.info("worker stopped", worker=self._kit.worker)
 
     async def _take_over(self) -> None:
