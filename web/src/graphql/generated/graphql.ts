@@ -53,7 +53,7 @@ export type RegenerateInput = {
   jobId: string;
   /** true keeps the job's seed (the same composition), false takes a new one; default: the job's `seedLocked`. */
   lockSeed?: boolean | null | undefined;
-  /** "+ with flying dragons" adds to the prompt, "- mushrooms" takes out, any other text replaces it; one change a line. */
+  /** "+ with flying dragons" adds to the prompt, "- mushrooms" takes the words out and asks for a picture without them, any other text replaces the prompt; one change a line, in order. The delta and the prompt that it leads to may each have as many characters as a prompt. */
   promptDelta?: string;
   /** Another size. */
   size?: ImageSize | null | undefined;
@@ -81,7 +81,7 @@ export type StartGenerationInput = {
   idempotencyKey?: string | null | undefined;
   /** Whether `regenerate` keeps the seed by default. */
   lockSeed?: boolean;
-  /** What to paint, at most `viewer.limits.maxPromptCharacters`. */
+  /** What to paint. At most `viewer.limits.maxPromptCharacters` (1000 by default) characters, counted after folding: compatibility forms spelled out (NFKC), case folded. */
   prompt?: string;
   /** A name from `providers`; default: the service's. */
   provider?: string | null | undefined;
