@@ -217,7 +217,10 @@ class Attempt:
         async def write(connection: Connection) -> JobRecord:
             settled = await self._end_or_retry(connection, failure)
             if self._call and self._call.began:
-                await self._end_call(connection, "FAILED", code=failure.code)
+                # What goes on without us is asked for by the next attempt, not bought again.
+                is_open = failure.code is ErrorCode.TIMEOUT and self._call.outlives_us
+                outcome = "UNKNOWN" if is_open else "FAILED"
+                await self._end_call(connection, outcome, code=failure.code)
             return settled
 
         await self._settle(write)

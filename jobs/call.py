@@ -46,6 +46,7 @@ class ProviderCall:
         self._provider = provider
         self._report = report
         self._preview_count = 0
+        self._external_id: str | None = None
         self.began = False
 
     async def run(self, request: PaintRequest, resumed: CallRecord | None) -> Finished:
@@ -55,6 +56,7 @@ class ProviderCall:
             await self._doom_previews(connection)
         self.began = True
         if resumed and resumed.external_id:
+            self._external_id = resumed.external_id
             updates = self._provider.resume(request, resumed.external_id)
         else:
             updates = self._provider.paint(request)
@@ -63,6 +65,12 @@ class ProviderCall:
                 return await self._follow(updates)
         except TimeoutError:
             raise ProviderTimeout("no picture within the deadline") from None
+
+    @property
+    def outlives_us(self) -> bool:
+        """Whether the provider goes on with the call when we stop waiting, and can be asked."""
+        can = self._provider.capabilities
+        return self._external_id is not None and can.resume and not can.cancel
 
     async def _doom_previews(self, connection: Connection) -> None:
         """Before there are any: so none stays behind, however this attempt ends."""
@@ -84,6 +92,7 @@ class ProviderCall:
         raise BadProviderAnswer("the provider ended without a picture")
 
     async def _keep(self, external_id: str) -> None:
+        self._external_id = external_id
         await in_transaction(
             self._kit.database,
             lambda connection: record_external_id(
