@@ -1,62 +1,141 @@
-"""Who is asking: bearer tokens in, viewers out."""
+"""Who is asking: bearer tokens (JWT, RFC 7519) in, viewers out."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jwt
 
 from core.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_TOKEN_CHARS = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """The verified user behind an operation. `expires_at_s` is Unix time, seconds."""
+    """The verified user behind an operation. Times are Unix time, seconds.
+
+    Attributes:
+        user_id: the token's subject.
+        expires_at_s: the token's end.
+        issued_at_s: when it was issued; 0 if it does not say.
+        is_anonymous: a user who has not signed in, with lower quotas.
+    """
 
     user_id: str
     expires_at_s: float
+    issued_at_s: float = 0
+    is_anonymous: bool = False
 
 
 class Verifier(Protocol):
     """Turns a bearer token into a viewer."""
 
-    def verify(self, token: str) -> Viewer:
-        """Check a token. Raises Unauthenticated with a reason that is safe to show."""
+    async def verify(self, token: str) -> Viewer:
+        """Check a token.
+
+        Raises Unauthenticated with a reason that is safe to show, Overloaded while keys cannot be
+        had.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class SharedSecretVerifier:
-    """HS256 tokens with `sub` and `exp` (RFC 7519); no other algorithm is looked at."""
+class Key:
+    """A key and the one algorithm that it is for: what a token's header says decides nothing."""
+
+    algorithm: str
+    value: Any
+
+
+class Keys(Protocol):
+    """Where keys come from."""
+
+    async def find(self, header: Mapping[str, object]) -> Key:
+        """The key for a token with this header. Raises Unauthenticated, Overloaded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """One shared secret, for HS256 alone."""
 
     secret: str
+
+    async def find(self, header: Mapping[str, object]) -> Key:
+        """The secret, whatever the header says. Never raises."""
+        del header
+        return Key("HS256", self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class EitherKey:
+    """A shared secret for HS256 and other keys for the rest: while a project moves to new keys."""
+
+    secret: SecretKey
+    others: Keys
+
+    async def find(self, header: Mapping[str, object]) -> Key:
+        """The secret for HS256, else one of the others. Raises as they do."""
+        source = self.secret if header.get("alg") == "HS256" else self.others
+        return await source.find(header)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenVerifier:
+    """Checks signature, times, issuer (empty: any), audience (empty: any) and who it is for."""
+
+    keys: Keys
     issuer: str = ""
     audience: str = ""
     leeway_s: float = 0
+    allow_anonymous: bool = False
 
-    def verify(self, token: str) -> Viewer:
-        """Check a token. Raises Unauthenticated with a reason that is safe to show."""
+    async def verify(self, token: str) -> Viewer:
+        """Check a token. Raises Unauthenticated, Overloaded."""
         if len(token) > MAX_TOKEN_CHARS:
             raise Unauthenticated("The token is too long.")
         try:
-            claims = jwt.decode(
-                token,
-                self.secret,
-                algorithms=["HS256"],
-                issuer=self.issuer or None,
-                audience=self.audience or None,
-                leeway=self.leeway_s,
-                options={"require": ["exp", "sub"], "verify_aud": bool(self.audience)},
-            )
+            header = jwt.get_unverified_header(token)
+            if "crit" in header:
+                raise Unauthenticated("The token is not valid.")
+            claims = self._claims(token, await self.keys.find(header))
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired.") from None
         except jwt.PyJWTError:
             raise Unauthenticated("The token is not valid.") from None
-        return Viewer(user_id=_user_id(claims["sub"]), expires_at_s=float(claims["exp"]))
+        return self._viewer(claims)
+
+    def _claims(self, token: str, key: Key) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key.value,
+            algorithms=[key.algorithm],
+            issuer=self.issuer or None,
+            audience=self.audience or None,
+            leeway=self.leeway_s,
+            options={"require": ["exp", "sub"], "verify_aud": bool(self.audience)},
+        )
+
+    def _viewer(self, claims: dict[str, Any]) -> Viewer:
+        if claims.get("role") == "service_role":
+            # Supabase's key for servers: it stands for no user, and must not be in a browser.
+            raise Unauthenticated("A service token is not a user's.")
+        is_anonymous = claims.get("is_anonymous") is True
+        if is_anonymous and not self.allow_anonymous:
+            raise Unauthenticated("Please sign in: anonymous users are not taken here.")
+        issued_at = claims.get("iat")
+        return Viewer(
+            user_id=_user_id(claims["sub"]),
+            expires_at_s=float(claims["exp"]),
+            issued_at_s=float(issued_at) if isinstance(issued_at, int | float) else 0,
+            is_anonymous=is_anonymous,
+        )
 
 
 def _user_id(sub: object) -> str:

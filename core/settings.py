@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LogFormat = Literal["console", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+AuthMode = Literal["auto", "secret", "jwks", "supabase"]
 OnUnknownOutcome = Literal["retry", "stop"]
 
 
@@ -53,6 +54,21 @@ class Settings(BaseSettings):
     auth_secret: SecretStr = Field(
         default=SecretStr(""),
         description="Shared secret of the HS256 bearer tokens, 32 characters or more.",
+    )
+    auth_mode: AuthMode = Field(
+        default="auto",
+        description="Whose tokens are taken: secret, jwks or supabase; auto: the first of"
+        " AUTH_JWKS_URL, AUTH_SECRET, SUPABASE_URL that is set.",
+    )
+    auth_jwks_url: str = Field(
+        default="",
+        description="Where the keys of ES256, RS256 and EdDSA tokens are (JWK Set), https.",
+    )
+    auth_timeout_s: PositiveFloat = Field(
+        default=5, description="Deadline of a request for keys, seconds."
+    )
+    auth_allow_anonymous: bool = Field(
+        default=False, description="Take tokens with the claim is_anonymous, at lower quotas."
     )
     auth_issuer: str = Field(default="", description="Required `iss` of tokens; empty: any.")
     auth_audience: str = Field(default="", description="Required `aud` of tokens; empty: any.")
@@ -222,6 +238,15 @@ class Settings(BaseSettings):
     )
     max_sockets_per_address: PositiveInt = Field(
         default=1000, description="Websockets from one address on one API process."
+    )
+    anonymous_max_requests: PositiveInt = Field(
+        default=3, description="Generation requests per anonymous user in any window."
+    )
+    anonymous_max_requests_per_address: PositiveInt = Field(
+        default=10, description="The same of all anonymous users of one address together."
+    )
+    anonymous_max_active_jobs: PositiveInt = Field(
+        default=3, description="Active jobs of one anonymous user at once."
     )
     idempotency_ttl_s: PositiveInt = Field(
         default=86_400, description="How long an idempotency key replays its answer, seconds."

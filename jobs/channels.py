@@ -15,6 +15,7 @@ class Channels:
         self.prefix = prefix
         self.wake = f"{prefix}:wake"
         self.control = f"{prefix}:control"
+        self.revoked = f"{prefix}:revoked"
         self.queue = f"{prefix}:queue"
         self._job = f"{prefix}:job:"
 

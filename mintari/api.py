@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from core.log import configure_logging, drop
-from mintari.asgi import SetupError, build_asgi
+from mintari.asgi import build_asgi
+from mintari.tokens import SetupError
 
 if TYPE_CHECKING:
     from core.settings import Settings

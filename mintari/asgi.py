@@ -12,8 +12,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from core.auth import SharedSecretVerifier, issue_token
+from core.auth import issue_token
 from mintari.service import open_app
+from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
 from transport.context import context_maker
 from transport.endpoints import graphql_schema
@@ -33,13 +34,9 @@ if TYPE_CHECKING:
 DEV_TOKEN_TTL_S = 24 * 3600
 
 
-class SetupError(Exception):
-    """The settings do not allow the API to start; the message says what to do."""
-
-
 def build_asgi(settings: Settings) -> Starlette:
     """Build the application. Raises SetupError."""
-    verifier = _verifier(settings)
+    verifier = build_verifier(settings)
     schema, make_context = graphql_schema(settings), context_maker(verifier)
     http = HttpEndpoint(schema, make_context, settings.upload_max_bytes)
     caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
@@ -62,7 +59,8 @@ def build_asgi(settings: Settings) -> Starlette:
     ]
     middleware = [_cors(settings)] if settings.allowed_origins else []
     if settings.dev_mode:
-        routes.append(Route("/dev/token", _dev_token, methods=["POST"]))
+        if auth_mode(settings) == "secret":
+            routes.append(Route("/dev/token", _dev_token, methods=["POST"]))
         # DNS rebinding: a foreign page must not become "same origin" and fetch a token.
         hosts = ["localhost", "127.0.0.1", "[::1]"]
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
@@ -74,21 +72,6 @@ def build_asgi(settings: Settings) -> Starlette:
             yield
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
-
-
-def _verifier(settings: Settings) -> SharedSecretVerifier:
-    secret = settings.auth_secret.get_secret_value()
-    if not secret:
-        raise SetupError(
-            "AUTH_SECRET is not set: nobody could be identified. Set it to 32 random characters or"
-            " more, the same in all API processes (try: openssl rand -hex 32)."
-        )
-    return SharedSecretVerifier(
-        secret,
-        issuer=settings.auth_issuer,
-        audience=settings.auth_audience,
-        leeway_s=settings.auth_leeway_s,
-    )
 
 
 def _cors(settings: Settings) -> Middleware:

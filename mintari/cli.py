@@ -136,6 +136,21 @@ def audit(since: int, form: Literal["jsonl", "csv"]) -> None:
 
 
 @cli.command()
+@click.argument("user")
+def revoke(user: str) -> None:
+    """Refuse the tokens that USER has now, and close their sockets."""
+    import asyncio
+
+    from mintari.doctor import settings_here
+    from mintari.revoke import revoke as revoke_user
+
+    told = asyncio.run(revoke_user(settings_here(click.echo), user))
+    click.echo(f"Tokens of {user} that were issued until now are not taken any more.")
+    if not told:
+        click.echo("Redis is away: it takes up to 5 s until every API process knows.")
+
+
+@cli.command()
 def doctor() -> None:
     """Check every setting and connection, and say what to do."""
     from mintari.doctor import examine

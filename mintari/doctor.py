@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError
 
+from core.jwks import JwksKeys
 from core.settings import Settings
 from mintari.embedded.errors import EmbeddedError
 from mintari.embedded.identity import unprivileged_user
@@ -16,6 +17,7 @@ from mintari.explain import explain
 from mintari.health import is_healthy
 from mintari.home import HomeSettings
 from mintari.ports import claimable_port
+from mintari.tokens import SetupError, auth_mode, build_verifier, jwks_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,7 +42,7 @@ def examine(show: Show) -> bool:
     """Run every check and show a line for each; True when all is well."""
     results = [_report(show, "python", _python)]
     try:
-        settings = _settings(show)
+        settings = settings_here(show)
     except ValidationError as error:
         for line in explain(error):
             show(_line("FAIL", "settings", line))
@@ -53,7 +55,7 @@ def examine(show: Show) -> bool:
     return all(results)
 
 
-def _settings(show: Show) -> Settings:
+def settings_here(show: Show) -> Settings:
     """The environment's settings; what it lacks is taken from the `up` that runs here."""
     given = HomeSettings()
     home = given.home(unprivileged_user())
@@ -179,12 +181,26 @@ async def _provider(settings: Settings) -> str:
 
 
 async def _auth(settings: Settings) -> str:
+    try:
+        mode = auth_mode(settings)
+        build_verifier(settings)
+    except SetupError as error:
+        raise Unwell(str(error)) from error
+    if mode != "secret":
+        return await _keys(settings, mode)
     secret = settings.auth_secret.get_secret_value()
-    if not secret:
-        raise Unwell("AUTH_SECRET is not set: tokens cannot be checked. Try: openssl rand -hex 32")
     if len(set(secret)) < _LEAST_DISTINCT_CHARACTERS:
         raise Unwell("AUTH_SECRET is too regular to be a secret. Try: openssl rand -hex 32")
     return f"AUTH_SECRET has {len(secret)} characters"
+
+
+async def _keys(settings: Settings, mode: str) -> str:
+    url = jwks_url(settings, mode)
+    try:
+        keys = await JwksKeys(url, timeout_s=settings.auth_timeout_s).fetch()
+    except (OSError, ValueError) as error:
+        raise Unwell(f"no keys for tokens from {url}: {error}") from error
+    return f"{mode}: {len(keys)} keys from {url}"
 
 
 async def _port(settings: Settings) -> str:

@@ -19,6 +19,7 @@ from jobs.worker import worker_name
 from providers.registry import open_providers
 from resolvers.context import App
 from resolvers.estimates import Estimates
+from resolvers.revocations import Revocations
 from resolvers.storage_health import StorageHealth
 from storage.registry import open_storage
 
@@ -39,9 +40,13 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
         channels = Channels(settings.redis_prefix)
         publisher = Publisher(redis, channels)
         feed = Feed(settings, database, publisher, channels)
+        revocations = Revocations(settings, database, channels)
+        await revocations.read()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         running = tasks.create_task(feed.run())
         stack.callback(running.cancel)
+        listening = tasks.create_task(revocations.run())
+        stack.callback(listening.cancel)
         yield App(
             settings=settings,
             database=database,
@@ -54,6 +59,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             estimates=Estimates(database),
             storage_health=StorageHealth(storage),
             policy=load_policy(settings.safety_lists),
+            revocations=revocations,
         )
 
 

@@ -28,6 +28,7 @@ from db.audit import AuditEntry, Decision, record_audit
 from db.generations import NewGeneration, NewJob, insert_generation, read_generations
 from db.jobs import read_jobs_of_generations
 from jobs.doorbell import Ring
+from resolvers.limits import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 ACTIVE_RETRY_AFTER_S = 5
 """When to ask again while too many jobs are active: about the time of a frame."""
 SEED_RANGE = 2**31
+ADDRESS = "address\n"
+"""Before an address where requests are counted; no user's id has a line break in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Wish:
     progress_kind: ProgressKind
     regenerated_from: UUID | None
     idempotency_key: str | None
+    is_anonymous: bool = False
 
     @property
     def prompt_hash(self) -> str:
@@ -180,16 +184,28 @@ async def count_request(
     connection: Connection, settings: Settings, wish: Wish
 ) -> Usage | RateLimited:
     """Count a request, under the user's lock. Returns why it is one too many, if it is."""
-    most, window_s = settings.rate_limit_max_requests, settings.rate_limit_window_s
-    usage = await read_usage(connection, wish.user_id, window_s=window_s, limit=most)
-    if usage.requests >= most:
-        return RateLimited(
-            f"{most} requests in {window_s:g} s are allowed. Please wait a little.",
-            limit=most,
-            retry_after_s=int(usage.frees_in_s) + 1,
-        )
-    await record_hit(connection, wish.user_id)
-    return usage
+    limits = limits_of(settings, is_anonymous=wish.is_anonymous)
+    counted = {wish.user_id: limits.max_requests}
+    if limits.per_address is not None:
+        # Behind the user's lock, always in this order: nobody waits for each other.
+        address = f"{ADDRESS}{wish.remote_address}"
+        await lock_user(connection, address)
+        counted[address] = limits.per_address
+    window_s = settings.rate_limit_window_s
+    usages = {
+        who: await read_usage(connection, who, window_s=window_s, limit=most)
+        for who, most in counted.items()
+    }
+    for who, most in counted.items():
+        if usages[who].requests >= most:
+            return RateLimited(
+                f"{most} requests in {window_s:g} s are allowed. Please wait a little.",
+                limit=most,
+                retry_after_s=int(usages[who].frees_in_s) + 1,
+            )
+    for who in counted:
+        await record_hit(connection, who)
+    return usages[wish.user_id]
 
 
 async def _refusal(connection: Connection, settings: Settings, wish: Wish) -> RateLimited | None:
@@ -197,13 +213,14 @@ async def _refusal(connection: Connection, settings: Settings, wish: Wish) -> Ra
     usage = await count_request(connection, settings, wish)
     if isinstance(usage, RateLimited):
         return usage
-    if usage.active_jobs + wish.variant_count <= settings.max_active_jobs:
+    most = limits_of(settings, is_anonymous=wish.is_anonymous).max_active_jobs
+    if usage.active_jobs + wish.variant_count <= most:
         return None
     return RateLimited(
-        f"{settings.max_active_jobs} frames may be in the making at once;"
+        f"{most} frames may be in the making at once;"
         f" {usage.active_jobs} are, and this asks for {wish.variant_count} more."
         " Wait for one to end, or cancel it.",
-        limit=settings.max_active_jobs,
+        limit=most,
         retry_after_s=ACTIVE_RETRY_AFTER_S,
     )
 

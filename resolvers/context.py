@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.auth import Viewer
+    from core.errors import RequestError
     from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from jobs.publisher import Publisher
     from providers.base import Provider
     from resolvers.estimates import Estimates
+    from resolvers.revocations import Revocations
     from resolvers.storage_health import StorageHealth
     from storage.base import Storage
 
@@ -41,6 +43,7 @@ class App:
     estimates: Estimates
     storage_health: StorageHealth
     policy: Policy
+    revocations: Revocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,10 @@ class Request:
 
     viewer: Viewer | None
     remote_address: str | None = None
-    refusal: Unauthenticated | None = None
+    refusal: RequestError | None = None
 
     def require_viewer(self) -> Viewer:
-        """The viewer. Raises Unauthenticated."""
+        """The viewer. Raises Unauthenticated, Overloaded while tokens cannot be checked."""
         if self.viewer is None:
             raise self.refusal or Unauthenticated(
                 "Send a token: the header `Authorization: Bearer <token>`, or"

@@ -86,6 +86,7 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
     wish = Wish(
         action="start_generation",
         user_id=viewer.user_id,
+        is_anonymous=viewer.is_anonymous,
         remote_address=request.remote_address,
         prompt=prompt,
         folded_prompt=fold(prompt),
@@ -136,6 +137,7 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     wish = Wish(
         action="regenerate",
         user_id=viewer.user_id,
+        is_anonymous=viewer.is_anonymous,
         remote_address=request.remote_address,
         prompt=prompt,
         folded_prompt=fold(prompt),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db.admission import read_usage
+from resolvers.limits import limits_of
 
 if TYPE_CHECKING:
     from resolvers.context import App, Request
@@ -27,7 +28,8 @@ async def read_quota(app: App, request: Request) -> Quota:
     """The viewer's quota now. Raises Unauthenticated."""
     viewer = request.require_viewer()
     settings = app.settings
-    most = settings.rate_limit_max_requests
+    limits = limits_of(settings, is_anonymous=viewer.is_anonymous)
+    most = limits.max_requests
     async with app.database.read() as connection:
         usage = await read_usage(
             connection, viewer.user_id, window_s=settings.rate_limit_window_s, limit=most
@@ -37,6 +39,6 @@ async def read_quota(app: App, request: Request) -> Quota:
         window_s=settings.rate_limit_window_s,
         remaining_requests=most - usage.requests,
         resets_in_s=max(usage.frees_in_s, 0),
-        max_active_jobs=settings.max_active_jobs,
+        max_active_jobs=limits.max_active_jobs,
         active_jobs=usage.active_jobs,
     )

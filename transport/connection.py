@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from graphql import GraphQLError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import strawberry
     from starlette.websockets import WebSocket
 
-    from core.auth import Verifier
+    from core.auth import Verifier, Viewer
     from schema.context import Context
 
 TRY_AGAIN_LATER = 1013
@@ -155,7 +155,8 @@ class Connection:
             raise _Closed(4429, "Too many initialisation requests")
         self._initialised = True
         request = self._context.request
-        apply_token(self._verifier, request, token_of_payload(message.payload))
+        token = token_of_payload(message.payload)
+        await apply_token(self._verifier, self._context.app, request, token)
         if request.refusal is not None:
             raise _Closed(4403, f"Forbidden: {request.refusal.message}")
         if request.viewer is not None:
@@ -167,14 +168,23 @@ class Connection:
         self._acknowledged = True
         if request.viewer is not None:
             tasks.create_task(self._expire(request.viewer.expires_at_s))
+            tasks.create_task(self._revoke(request.viewer))
 
     async def _expire(self, expires_at_s: float) -> None:
-        """Tell every operation, then close with 4403: clients come back with a new token."""
         await asyncio.sleep(max(0.0, expires_at_s - time.time()))
-        error = {"message": "The token has expired.", "extensions": {"code": "UNAUTHENTICATED"}}
+        await self._forbid("the token has expired")
+
+    async def _revoke(self, viewer: Viewer) -> None:
+        await self._context.app.revocations.wait(viewer)
+        await self._forbid("the token was revoked")
+
+    async def _forbid(self, reason: str) -> NoReturn:
+        """Tell every operation, then close with 4403: clients come back with a new token."""
+        text = f"{reason.capitalize()}."
+        error = {"message": text, "extensions": {"code": "UNAUTHENTICATED"}}
         for operation_id in list(self._operations):
             await self._end(operation_id, {"type": "error", "payload": [error]})
-        raise _Closed(4403, "Forbidden: the token has expired")
+        raise _Closed(4403, f"Forbidden: {reason}")
 
     def _subscribe(self, message: Subscribe, tasks: asyncio.TaskGroup) -> None:
         if not self._acknowledged:

@@ -9,7 +9,7 @@ from schema.loaders import make_loaders
 from transport.identity import identify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import HTTPConnection
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from resolvers.context import App
 
 
-def context_maker(verifier: Verifier) -> Callable[[HTTPConnection], Context]:
+def context_maker(verifier: Verifier) -> Callable[[HTTPConnection], Awaitable[Context]]:
     """A function that makes contexts, for requests of an application with `state.service`."""
 
-    def make(connection: HTTPConnection) -> Context:
+    async def make(connection: HTTPConnection) -> Context:
         app: App = connection.app.state.service
-        request = identify(verifier, connection)
+        request = await identify(verifier, connection)
         return Context(app=app, request=request, loaders=make_loaders(app, request))
 
     return make

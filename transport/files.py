@@ -72,7 +72,7 @@ def upload_endpoint(verifier: Verifier) -> Callable[[Request], Awaitable[Respons
     async def upload(request: Request) -> Response:
         app: App = request.app.state.service
         try:
-            identity = identify(verifier, request)
+            identity = await identify(verifier, request)
             identity.require_viewer()
             created = await create_upload(app, identity, await _content(request, app))
         except MintariError as error:

@@ -16,7 +16,7 @@ from transport.problem import Problem
 from transport.status import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import strawberry
     from starlette.types import Receive, Scope, Send
@@ -36,7 +36,7 @@ class HttpEndpoint:
     def __init__(
         self,
         schema: strawberry.Schema,
-        make_context: Callable[[Request], Context],
+        make_context: Callable[[Request], Awaitable[Context]],
         max_upload_bytes: int,
     ) -> None:
         self._schema = schema
@@ -72,7 +72,7 @@ class HttpEndpoint:
             result = await self._schema.execute(
                 parameters.query,
                 variable_values=parameters.variables,
-                context_value=self._make_context(request),
+                context_value=await self._make_context(request),
                 operation_name=parameters.operation_name,
                 allowed_operation_types=(
                     _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION

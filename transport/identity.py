@@ -5,31 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.auth import bearer_token
-from core.errors import Unauthenticated
+from core.errors import RequestError, Unauthenticated
 from resolvers.context import Request
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from core.auth import Verifier
+    from resolvers.context import App
 
 
-def identify(verifier: Verifier, connection: HTTPConnection) -> Request:
+async def identify(verifier: Verifier, connection: HTTPConnection) -> Request:
     """Who asks, by the Authorization header; without a viewer if there is none that holds."""
+    app: App = connection.app.state.service
     token = bearer_token(connection.headers.get("authorization"))
     address = connection.client.host if connection.client else None
-    return apply_token(verifier, Request(viewer=None, remote_address=address), token)
+    request = Request(viewer=None, remote_address=address)
+    return await apply_token(verifier, app, request, token)
 
 
-def apply_token(verifier: Verifier, request: Request, token: str | None) -> Request:
+async def apply_token(verifier: Verifier, app: App, request: Request, token: str | None) -> Request:
     """The request with the token's viewer, or with the reason why there is none."""
     if token is not None:
+        request.viewer = None
         try:
-            request.viewer = verifier.verify(token)
-            request.refusal = None
-        except Unauthenticated as refusal:
-            request.viewer = None
+            viewer = await verifier.verify(token)
+        except RequestError as refusal:
             request.refusal = refusal
+        else:
+            if app.revocations.covers(viewer):
+                request.refusal = Unauthenticated("The token was revoked. Please sign in again.")
+            else:
+                request.viewer, request.refusal = viewer, None
     return request
 
 

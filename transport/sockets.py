@@ -12,7 +12,7 @@ from transport.caps import Caps, TooManySocketsError
 from transport.connection import TRY_AGAIN_LATER, Connection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     import strawberry
     from starlette.requests import HTTPConnection
@@ -33,7 +33,7 @@ class SocketEndpoint:
     def __init__(
         self,
         schema: strawberry.Schema,
-        make_context: Callable[[HTTPConnection], Context],
+        make_context: Callable[[HTTPConnection], Awaitable[Context]],
         verifier: Verifier,
         allowed_origins: tuple[str, ...],
         caps: Caps,
@@ -56,7 +56,7 @@ class SocketEndpoint:
             await socket.close(4406, "Subprotocol not acceptable")
             return
         await socket.accept(PROTOCOL)
-        context = self._make_context(socket)
+        context = await self._make_context(socket)
         connection = Connection(socket, self._schema, context, self._verifier, self._caps)
         try:
             with self._caps.hold("address", context.request.remote_address or ""):
