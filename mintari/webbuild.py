@@ -28,7 +28,7 @@ from mintari.terminal import say
 from transport.page import BUILT
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
 LEAST_NODE = (20, 19)
@@ -89,11 +89,19 @@ def build(*, apps: Sequence[App] = APPS) -> list[str]:
 
 def check() -> None:
     """Check types, style and contract, and run the unit tests. Raises BuildFailed."""
-    web = ROOT / "web"
+    fetch_for_development()
+    _run([*_npm(), "run", "--silent", "check"], ROOT / "web")
+
+
+def fetch_for_development() -> None:
+    """Fetch what checks and browser tests need besides what building takes. Raises BuildFailed."""
     with _alone():
-        npm = _npm()
-        _install(npm, web, development=True)
-        _run([*npm, "run", "--silent", "check"], web)
+        _install(_npm(), ROOT / "web", development=True)
+
+
+def run_npm(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+    """Run npm elsewhere, with the same Node; returns what it prints. Raises BuildFailed."""
+    return _run([*_npm(), *arguments], folder, environment)
 
 
 def _stamp(app: App) -> str:
@@ -205,15 +213,15 @@ def _install_node() -> None:
             _run([*pip, "--no-deps", "--require-hashes", "-r", requirements.name], ROOT)
 
 
-def _run(command: Sequence[str], folder: Path) -> None:
-    """Run a step of the build. Raises BuildFailed with the end of its output."""
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a step of the build; returns its output. Raises BuildFailed with the end of it."""
     # What npm starts finds the same Node; a wheel's is not on the path.
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
     try:
         done = subprocess.run(  # noqa: S603  # commands of this file only
             command,
             cwd=folder,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, **(environment or {}), "PATH": path},
             capture_output=True,
             text=True,
             check=False,
@@ -224,6 +232,7 @@ def _run(command: Sequence[str], folder: Path) -> None:
     if done.returncode:
         lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()
         raise BuildFailed("\n".join(lines[-20:]) or f"{command[0]} ended with {done.returncode}")
+    return done.stdout
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,16 +11,22 @@ from urllib.parse import urlsplit
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from core.log import get_logger
+from storage.base import StorageMisconfigured, StorageUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from starlette.requests import Request
 
     from core.settings import Settings
+    from resolvers.context import App
 
 BUILT = Path(__file__).parent / "built"
 """Where `mintari.webbuild` puts them, in a checkout as in a wheel."""
 
+_log = get_logger(__name__)
+_SOME_KEY = "probes/origin.webp"
 _ASSET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mintari</title>
@@ -39,17 +44,26 @@ _HEADERS = {
 
 def page_routes(settings: Settings, folder: Path = BUILT) -> list[Route]:
     """`/` and what it loads; in development also `/graphiql`."""
-    policy = page_policy(picture_origins(settings))
-    routes = _routes("/", _Built(folder / "page", policy))
+    routes = _routes("/", _Page(folder / "page"))
     if settings.dev_mode:
-        routes += _routes("/graphiql", _Built(folder / "graphiql", _GRAPHIQL_POLICY))
+        routes += _routes("/graphiql", _GraphiQL(folder / "graphiql"))
     return routes
 
 
-def picture_origins(settings: Settings) -> list[str]:
-    """Other origins that pictures come from: the API's public one, and a storage's own."""
-    urls = map(urlsplit, (settings.public_url, settings.storage_url))
-    return [f"{url.scheme}://{url.netloc}" for url in urls if url.scheme in ("http", "https")]
+async def picture_origins(app: App) -> list[str]:
+    """Other origins that pictures come from: the API's public one, and the storage's own.
+
+    The storage's is read from an address that it signs, so it holds for every kind of storage; no
+    request to a bucket is made for it, and Supabase's answer is reused.
+    """
+    signed: dict[str, str] = {}
+    try:
+        signed = dict(await app.storage.sign([_SOME_KEY]))
+    except (StorageUnavailable, StorageMisconfigured) as error:
+        # The page works, and shows pictures once it is loaded again.
+        _log.warning("the storage signs nothing: the page is served without its origin", why=error)
+    urls = [urlsplit(url) for url in (app.settings.public_url, *signed.values())]
+    return list(dict.fromkeys(f"{url.scheme}://{url.netloc}" for url in urls))
 
 
 def page_policy(origins: Iterable[str]) -> str:
@@ -91,34 +105,52 @@ _GRAPHIQL_POLICY = _policy(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class _Built:
-    """One built app: its index, and assets whose names are hashes of their content."""
+    """A built app: its index, and assets whose names are hashes of their content."""
 
-    folder: Path
-    policy: str
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def policy(self, request: Request) -> str:
+        """Its Content-Security-Policy."""
+        raise NotImplementedError
 
     async def index(self, request: Request) -> Response:
         """The document; asked for again each time, because it names the current assets."""
+        if not (self._folder / "index.html").is_file():
+            return HTMLResponse(_NOT_BUILT, 503, headers=_HEADERS)
         headers = {
             **_HEADERS,
             "cache-control": "no-cache",
-            "content-security-policy": self.policy,
+            "content-security-policy": await self.policy(request),
         }
-        if not (self.folder / "index.html").is_file():
-            return HTMLResponse(_NOT_BUILT, 503, headers=headers)
-        return _file(request, self.folder / "index.html", headers)
+        return _file(request, self._folder / "index.html", headers)
 
     async def icon(self, request: Request) -> Response:
         headers = {**_HEADERS, "cache-control": "public, max-age=86400"}
-        return _file(request, self.folder / "icon.svg", headers)
+        return _file(request, self._folder / "icon.svg", headers)
 
     async def asset(self, request: Request) -> Response:
         name = request.path_params["name"]
         if not _ASSET.fullmatch(name):
             return PlainTextResponse("There is no such file.", 404, headers=_HEADERS)
         headers = {**_HEADERS, "cache-control": "public, max-age=31536000, immutable"}
-        return _file(request, self.folder / "assets" / name, headers)
+        return _file(request, self._folder / "assets" / name, headers)
+
+
+class _Page(_Built):
+    """The page."""
+
+    async def policy(self, request: Request) -> str:
+        return page_policy(await picture_origins(request.app.state.service))
+
+
+class _GraphiQL(_Built):
+    """GraphiQL."""
+
+    async def policy(self, request: Request) -> str:
+        del request
+        return _GRAPHIQL_POLICY
 
 
 def _routes(path: str, built: _Built) -> list[Route]:

@@ -21,7 +21,6 @@ export function Camera({ onPhoto, onClose }: CameraProps) {
         stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
         if (!isOpen) return stop();
         if (video.current) video.current.srcObject = stream;
-        setState("on");
       } catch {
         setState("refused"); // no camera, no permission, or no https
       }
@@ -45,7 +44,15 @@ export function Camera({ onPhoto, onClose }: CameraProps) {
       {state === "refused" ? (
         <p className="empty">There is no camera here that this page may use. You can pick a photo instead.</p>
       ) : (
-        <video ref={video} autoPlay playsInline muted aria-label="What the camera sees" />
+        <video
+          ref={video}
+          autoPlay
+          playsInline
+          muted
+          aria-label="What the camera sees"
+          // Not earlier: before its first picture there is nothing to take.
+          onLoadedData={() => setState("on")}
+        />
       )}
       <button type="button" className="primary-button" disabled={state !== "on"} onClick={() => void take()}>
         <IconCamera /> Take it
