@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from core.keys import attempt_keys, image_key, thumbnail_key
 from core.log import get_logger
-from core.vocabulary import ErrorCode, Stage
+from core.vocabulary import ErrorCode, ProgressKind, Stage
 from db.doomed import doom
 from db.engine import is_database_down
+from db.history import recent_durations
 from db.jobs import read_jobs_of_any_user, read_work
 from db.ledger import end_call, read_calls
 from db.lifecycle import Finish, LeaseLostError, fail, retry_later, succeed
 from jobs.call import ProviderCall
 from jobs.changes import change_of
 from jobs.doorbell import Ring
+from jobs.estimate import Estimate, estimate_of
 from jobs.failure import JobFailure, failure_of
 from jobs.keep import find_result, keep_answer, patiently, prepare_result, store_result
 from jobs.transactions import in_transaction
@@ -59,6 +61,7 @@ class Attempt:
         self._began_s = time.monotonic()
         self._call: ProviderCall | None = None
         self._finished: Finished | None = None
+        self._estimate: Estimate | None = None
         self.settling = False
 
     async def run(self) -> None:
@@ -126,8 +129,27 @@ class Attempt:
             raise JobFailure(ErrorCode.PROVIDER_MISCONFIGURED)
         resumed = self._resumable(provider, calls)
         request = await self._request(work)
+        if provider.capabilities.progress is not ProgressKind.MEASURED:
+            await self._begin_estimate(provider, work)
         self._call = ProviderCall(self._kit, self._job, provider, self._report)
         return await self._call.run(request, resumed)
+
+    async def _begin_estimate(self, provider: Provider, work: Work) -> None:
+        durations = await self._write(
+            lambda connection: recent_durations(
+                connection,
+                provider=provider.name,
+                model=provider.model,
+                size=work.generation.size,
+            )
+        )
+        self._estimate = estimate_of(durations)
+        self.tick()
+
+    def tick(self) -> None:
+        """Show how far the call may be; called with every heartbeat."""
+        if self._estimate and not self.settling:
+            self._report.progress(self._estimate.percent(), ProgressKind.ESTIMATED)
 
     def _resumable(self, provider: Provider, calls: Sequence[CallRecord]) -> CallRecord | None:
         """The earlier call to go on with, if its outcome is open and its provider can be asked.

@@ -101,12 +101,12 @@ class ProviderCall:
         )
 
     async def _show(self, update: Progress) -> None:
-        key = await self._store_preview(update.preview) if update.preview else None
-        self._report.progress(
-            int((update.fraction or 0) * GENERATING_PERCENT),
-            self._provider.capabilities.progress,
-            preview_key=key,
-        )
+        if update.preview and (key := await self._store_preview(update.preview)):
+            self._report.preview(key)
+        if update.fraction is not None:
+            self._report.progress(
+                int(update.fraction * GENERATING_PERCENT), self._provider.capabilities.progress
+            )
 
     async def _store_preview(self, preview: bytes) -> str | None:
         number = self._preview_count + 1

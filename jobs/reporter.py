@@ -33,13 +33,13 @@ class Report:
         self.job = job
         self._outbox = outbox
 
-    def progress(self, percent: int, kind: ProgressKind, *, preview_key: str | None = None) -> None:
+    def progress(self, percent: int, kind: ProgressKind) -> None:
         """Show progress, 0 to 99 percent: 100 is for the finished frame alone."""
-        self._change(
-            progress=max(self.job.progress, min(percent, 99)),
-            progress_kind=kind,
-            preview_key=preview_key or self.job.preview_key,
-        )
+        self._change(progress=max(self.job.progress, min(percent, 99)), progress_kind=kind)
+
+    def preview(self, key: str) -> None:
+        """Show a picture of the unfinished frame."""
+        self._change(preview_key=key)
 
     def stage(self, stage: Stage) -> None:
         """Show what is being done."""

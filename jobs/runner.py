@@ -160,6 +160,8 @@ class Runner:
         held = list(self._held.values())
         if not held:
             return
+        for one in held:
+            one.attempt.tick()
         beats = [one.report.beat() for one in held]
         async with self._kit.database.transaction() as connection:
             kept = await heartbeat(connection, beats, lease_s=self._kit.settings.lease_s)
