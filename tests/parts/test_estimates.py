@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from db.history import Durations
 from jobs.estimate import Estimate, estimate_of
 from mintari.standins import gemini
@@ -15,6 +13,8 @@ from tests.parts.standin_fixtures import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from core.settings import Settings
 
