@@ -25,9 +25,9 @@ _ROWS = text("""
            image_key, thumbnail_key
     FROM jobs WHERE user_id LIKE :users ORDER BY id
 """)
-_STORED = text("""
-    SELECT image_key FROM jobs WHERE image_key IS NOT NULL
-    UNION SELECT object_key FROM doomed_objects
+_LEDGER = text("""
+    SELECT job_id::text, worker_name, extract(epoch FROM started_at)::float8 AS started_at_s
+    FROM provider_calls WHERE user_id LIKE :users ORDER BY job_id, attempt
 """)
 
 Call = dict[str, Any]
@@ -40,9 +40,9 @@ class Findings:
     `lost`: accepted and not ended, or not in the database. `wrong`: another state or code than
     expected. `pictures`: frames that another call painted, or that cannot be read. `followers`:
     subscribers that saw something go back, or not the end. `duplicates`: jobs that nobody was told
-    of. `extra_calls`: calls beyond one per job. `unexplained`: those among
-    them although no call was cut or failed as scripted. `paid_twice`: pictures beyond one per job
-    that the provider finished.
+    of. `extra_calls`: calls beyond one per job. `unexplained`: those
+    among them although no call had failed, or was cut off with its worker. `paid_twice`: pictures
+    beyond one per job that the provider had finished while the worker was there to take them.
     """
 
     jobs: int = 0
@@ -71,19 +71,31 @@ class Expected:
     error_code: str | None = None
 
 
+@dataclass(frozen=True)
+class Loss:
+    """A worker was killed or frozen: its calls of that moment were cut off."""
+
+    worker: str
+    at_s: float
+
+
 async def judge(
     crowd: Crowd,
     database: Database,
     stand_in: StandIn,
     pictures: Path,
     expected: Mapping[str, Expected],
+    losses: Sequence[Loss],
 ) -> Findings:
     """Look at everything. `expected` is by tag; a tag that is not in it succeeds."""
+    users = {"users": f"{crowd.name}-user-%"}
     async with database.read() as connection:
-        found = await connection.execute(_ROWS, {"users": f"{crowd.name}-user-%"})
+        found = await connection.execute(_ROWS, users)
         rows = {row["id"]: row for row in map(dict, found.mappings())}
+        entries = [dict(row) for row in (await connection.execute(_LEDGER, users)).mappings()]
     calls = await asyncio.to_thread(stand_in.control.calls)
     by_job = _calls_by_job(crowd, calls)
+    _mark_cut_off(by_job, entries, losses)
     findings = Findings()
     for started in _first_answers(crowd, findings):
         findings.jobs += len(started.seeds)
@@ -129,6 +141,23 @@ def _calls_by_job(crowd: Crowd, calls: Sequence[Call]) -> Mapping[str, list[Call
     return found
 
 
+def _mark_cut_off(
+    calls: Mapping[str, list[Call]], entries: Sequence[Mapping[str, Any]], losses: Sequence[Loss]
+) -> None:
+    """Calls that ran while their worker was lost, also where the provider noticed too late.
+
+    A call belongs to the newest entry of the ledger that was there when it came in.
+    """
+    for job_id, made in calls.items():
+        begun = [entry for entry in entries if entry["job_id"] == job_id]
+        for call in made:
+            start_s, end_s = call["started_at_s"], call["ended_at_s"] or float("inf")
+            callers = [e["worker_name"] for e in begun if e["started_at_s"] <= start_s]
+            call["cut_off"] = bool(callers) and any(
+                loss.worker == callers[-1] and start_s <= loss.at_s <= end_s for loss in losses
+            )
+
+
 def _check_picture(
     findings: Findings, row: Mapping[str, Any], calls: Sequence[Call], pictures: Path
 ) -> None:
@@ -143,12 +172,13 @@ def _check_picture(
 
 
 def _count_calls(findings: Findings, calls: Sequence[Call]) -> None:
-    ends = Counter(call["outcome"] for call in calls)
+    whole = [call for call in calls if not call["cut_off"]]
+    ends = Counter(call["outcome"] for call in whole)
     findings.extra_calls += max(0, len(calls) - 1)
-    findings.unexplained += max(0, len(calls) - ends["cut"] - ends["failed"] - 1)
+    findings.unexplained += max(0, len(whole) - ends["cut"] - ends["failed"] - 1)
     findings.paid_twice += max(0, ends["finished"] - 1)
     if len(calls) > 1:
-        told = [(call["number"], call["outcome"], call["fault"]) for call in calls]
+        told = [(call["number"], call["outcome"], call["cut_off"]) for call in calls]
         findings.details.append(f"several calls: {told}")
 
 

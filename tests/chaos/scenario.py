@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from db.engine import is_database_down, open_database
 from tests.chaos.crowd import Crowd, slow
-from tests.chaos.judge import Expected, Findings, folder_of, judge
+from tests.chaos.judge import Expected, Findings, Loss, folder_of, judge
 from tests.chaos.table import Row
 from tests.waiting import wait_until
 
@@ -30,8 +30,11 @@ _ENDED = text("""
     WHERE user_id LIKE :users AND state IN ('SUCCESS', 'FAILED', 'CANCELLED')
 """)
 _BUSY = text("""
-    SELECT worker_name, count(*) AS jobs FROM jobs
-    WHERE state = 'RUNNING' AND user_id LIKE :users GROUP BY worker_name ORDER BY worker_name
+    SELECT jobs.worker_name, count(*) AS jobs
+    FROM jobs JOIN provider_calls ON job_id = jobs.id AND provider_calls.attempt = jobs.attempt
+    WHERE state = 'RUNNING' AND jobs.user_id LIKE :users
+      AND outcome = 'STARTED' AND provider_calls.started_at < clock_timestamp() - interval '0.1 s'
+    GROUP BY jobs.worker_name
 """)
 LATENCY_S = 0.3
 
@@ -49,6 +52,7 @@ class Scenario:
         self.crowd = Crowd(stack, "".join(letter for letter in title if letter.isalnum()).lower())
         self.dice = random.Random(title)
         self._rows = rows
+        self._losses: list[Loss] = []
         self.followers = asyncio.TaskGroup()
         self._last_fault_s = time.monotonic()
 
@@ -96,7 +100,7 @@ class Scenario:
             return {row["worker_name"]: row["jobs"] for row in result.mappings()}
 
     async def a_busy_worker(self, *, within_s: float = 30) -> Process:
-        """Some worker that runs jobs."""
+        """Some worker that runs jobs, and did so for long enough to have called the provider."""
         busy = await wait_until(self.busy_workers, within_s=within_s, what="a busy worker")
         return self.stack.worker(self.dice.choice(sorted(busy)))
 
@@ -135,6 +139,11 @@ class Scenario:
         """The drain time counts from the last call of this."""
         self._last_fault_s = time.monotonic()
 
+    def loses(self, worker: Process) -> None:
+        """A worker is about to be killed or frozen."""
+        self._losses.append(Loss(worker.name, time.time()))
+        self.fault()
+
     async def judged(
         self,
         *,
@@ -155,7 +164,12 @@ class Scenario:
                 for watch in self.crowd.watches:
                     await watch.ended.wait()
         findings = await judge(
-            self.crowd, self.database, self.stand_in, self.pictures, expected or {}
+            self.crowd,
+            self.database,
+            self.stand_in,
+            self.pictures,
+            expected or {},
+            self._losses,
         )
         findings.drain_s = drain_s
         self._rows.append(Row(self.title, findings))
@@ -190,7 +204,7 @@ async def play(
     title: str, stack: Stack, stand_in: StandIn, rows: list[Row], *, latency_s: float = LATENCY_S
 ) -> AsyncGenerator[Scenario]:
     """Begin with an idle stack and empty books."""
-    stack.wait_ready()
+    stack.revive()
     stand_in.control.reset()
     stand_in.control.script(latency_s=latency_s)
     async with (

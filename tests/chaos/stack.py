@@ -31,6 +31,8 @@ class StandIn:
         arguments = ["-m", "mintari.standins", "gemini", "--port", "0"]
         self._process = Process("stand-in", arguments, environment)
         self._process.start()
+        # A real provider paints on machines of its own.
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, 10)
         self.url = self._process.wait_ready("stand-in at").split()[-1]
         self.control = RunningStandIn(self.url)
 
@@ -75,6 +77,13 @@ class Stack:
         """Start everything and wait until it is ready."""
         for process in self.processes:
             process.start()
+        self.wait_ready()
+
+    def revive(self) -> None:
+        """Start what an earlier scenario left dead."""
+        for process in self.processes:
+            if not process.is_running:
+                process.crash()
         self.wait_ready()
 
     def wait_ready(self) -> None:

@@ -81,8 +81,8 @@ async def test_a_crash_loop_ends(strict_world: StrictWorld) -> None:
         (started,) = await scenario.start(1, keywords="[slow 20]")
         for number in range(1, strict_world.stack.settings.max_crashes + 1):
             await scenario.until_calls(started=number)
+            scenario.loses(worker)
             worker.crash()
-            scenario.fault()
         expected = {started.wanted.tag: Expected("FAILED", "WORKER_CRASHED")}
         found = await scenario.judged(expected=expected)
     assert (found.extra_calls, found.unexplained) == (2, 0)

@@ -70,7 +70,7 @@ async def test_results_are_held(
     world: World, title: str, broken: Callable[[Stack, Path], AbstractContextManager[None]]
 ) -> None:
     jobs = by_form(short=12, long=48)
-    async with world.play(title, latency_s=1) as scenario:
+    async with world.play(title, latency_s=by_form(short=1.0, long=4.0)) as scenario:
         await scenario.start(jobs)
         await scenario.until_calls(started=jobs)
         with broken(world.stack, scenario.pictures):

@@ -22,17 +22,17 @@ _LEDGER = "SELECT * FROM provider_calls WHERE job_id::text = ANY(:ids) ORDER BY 
 
 async def test_workers_are_killed(world: World) -> None:
     jobs, kills = by_form(short=(60, 3), long=(1000, 20))
-    latency_s, spread_s = by_form(short=(0.3, 0.6), long=(1.0, 4.0))
+    latency_s, spread_s = by_form(short=(0.3, 0.6), long=(0.5, 2.5))
     async with world.play(f"worker SIGKILL ×{kills}", latency_s=latency_s) as scenario:
-        await scenario.start(jobs, spread_s=spread_s)
         for number in range(1, kills + 1):
-            await scenario.until_ended(jobs * number * 9 // (kills * 10), within_s=400)
+            await scenario.start(jobs // kills, spread_s=spread_s)
+            # In the middle of a wave, so that some are painted, some stored, some committed.
+            await scenario.until_ended((2 * number - 1) * jobs // (2 * kills))
             victim = await scenario.a_busy_worker()
+            scenario.loses(victim)
             victim.crash()
-            scenario.fault()
         found = await scenario.judged()
-    assert found.unexplained == found.paid_twice
-    assert found.paid_twice <= 3
+    assert found.unexplained == found.paid_twice <= 3
     assert found.drain_s <= world.stack.settings.lease_s + 5
 
 
@@ -51,6 +51,7 @@ async def test_workers_are_asked_to_stop(world: World) -> None:
 
 async def _roll(worker: Process) -> None:
     """SIGTERM, and a new one when it has gone."""
+    worker.wait_ready("worker ready")
     worker.terminate()
     assert await asyncio.to_thread(worker.program.wait, within_s=10) == 0
     worker.stop()
@@ -63,10 +64,10 @@ async def test_a_worker_freezes(world: World) -> None:
     async with world.play("worker SIGSTOP, 2 × lease", latency_s=1) as scenario:
         await scenario.start(jobs)
         worker = await scenario.a_busy_worker()
+        scenario.loses(worker)
         worker.freeze()
         try:
             held = [row["id"] for row in await scenario.query(_HELD, worker=worker.name)]
-            scenario.fault()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(asyncio.sleep(2 * lease_s))  # how long it is frozen
                 tasks.create_task(scenario.until_ended(jobs))
@@ -77,8 +78,8 @@ async def test_a_worker_freezes(world: World) -> None:
         assert await _written(scenario, held) == written
         found = await scenario.judged()
     assert held
-    assert found.unexplained <= len(held)
-    assert found.paid_twice <= len(held)
+    assert found.extra_calls <= len(held)
+    assert (found.unexplained, found.paid_twice) == (0, 0)
 
 
 async def _written(scenario: Scenario, job_ids: list[str]) -> list[object]:
