@@ -32,7 +32,7 @@ async def main(photo: Path | None, prompt: str, style: str, out: Path) -> None:
     async with httpx.AsyncClient(base_url=URL, timeout=30) as http:
         token = os.environ.get("MINTARI_TOKEN") or await dev_token(http)
         http.headers["authorization"] = f"Bearer {token}"
-        wanted = {"prompt": prompt, "style": style, "size": "SQUARE_768"}
+        wanted = {"prompt": prompt, "style": style}
         if photo:
             answer = await http.post("/uploads", content=photo.read_bytes())
             wanted["uploadId"] = check(answer)["id"]

@@ -1,7 +1,8 @@
-"""Whether the API can have its port."""
+"""Ports of this machine: which are free, which are taken."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 
@@ -36,3 +37,14 @@ def _advice(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"Port {port} needs root: choose one above 1023 with API_PORT=8000."
     return f"API_HOST={host} is not an address of this machine ({error.strerror})."
+
+
+async def is_listening(port: int) -> bool:
+    """Whether something on this machine takes connections on the port."""
+    try:
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

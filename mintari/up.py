@@ -17,7 +17,8 @@ from mintari.embedded.server import log_tail, open_log
 from mintari.health import is_healthy
 from mintari.home import HomeSettings, Running
 from mintari.parts import Part
-from mintari.ports import claimable_port
+from mintari.ports import claimable_port, is_listening
+from mintari.standins.settings import SETTINGS
 from mintari.supervisor import supervise
 from mintari.terminal import say, show
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _TOKEN_TTL_S = 86_400
 # What a worker needs after its drain to write down what it gave back.
 _STOP_MARGIN_S = 5
+# Long enough to see a grid live.
+_STAND_IN_LATENCY_S = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,23 @@ class Plan:
     servers: Sequence[Server]
     settings: Settings
     environment: Mapping[str, str]
+    stand_in: StandInPlan | None = None
 
 
-def up() -> None:
+@dataclass(frozen=True, slots=True)
+class StandInPlan:
+    """A server that takes a provider's place."""
+
+    name: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its address on this machine."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def up(provider: str | None = None, *, stand_in: bool = False) -> None:
     """Start everything, run until Ctrl-C, stop everything.
 
     Raises EmbeddedError or PartFailed with a message for the person at the terminal, and
@@ -53,7 +70,7 @@ def up() -> None:
     home = given.home(run_as)
     home.prepare(run_as)
     with home.lock() as lock:
-        plan = make_plan(given, home)
+        plan = make_plan(given, home, provider, stand_in=stand_in)
         home.write_running(lock, _running(plan))
         if run_as is not None and plan.servers:
             say("mintari", f"running as root: the servers run as the user {run_as.name}")
@@ -61,10 +78,16 @@ def up() -> None:
         asyncio.run(supervise(_stages(plan), say, announce=functools.partial(_announce, plan)))
 
 
-def make_plan(given: HomeSettings, home: Home) -> Plan:
+def make_plan(
+    given: HomeSettings, home: Home, provider: str | None = None, *, stand_in: bool = False
+) -> Plan:
     """Decide what runs where. Raises EmbeddedError, pydantic.ValidationError."""
     servers: list[Server] = []
-    values: dict[str, str] = {}
+    values: dict[str, str] = {"GEN_PROVIDER": provider} if provider else {}
+    replacement = None
+    if stand_in and provider is not None:
+        replacement = StandInPlan(provider, claimable_port("127.0.0.1", 0))
+        values |= SETTINGS[provider](replacement.url)
     if not given.database_url:
         servers.append(PostgresServer(home.path / "postgres"))
         values["DATABASE_URL"] = servers[-1].url
@@ -82,7 +105,7 @@ def make_plan(given: HomeSettings, home: Home) -> Plan:
     values["API_PORT"] = str(port)
     if given.dev_mode is None and settings.is_loopback:
         values["DEV_MODE"] = "true"
-    return Plan(home, servers, _settings(values), {**os.environ, **values})
+    return Plan(home, servers, _settings(values), {**os.environ, **values}, replacement)
 
 
 def _settings(values: Mapping[str, str]) -> Settings:
@@ -111,7 +134,7 @@ def _stages(plan: Plan) -> Sequence[Sequence[Part]]:
     worker_name = settings.worker_name or "local-1"
     return [
         [_server_part(server) for server in plan.servers],
-        [own("migrate", once=True)],
+        [own("migrate", once=True), *_stand_ins(plan)],
         [
             own("api", is_ready=is_up),
             _own_part(
@@ -121,6 +144,19 @@ def _stages(plan: Plan) -> Sequence[Sequence[Part]]:
             ),
         ],
     ]
+
+
+def _stand_ins(plan: Plan) -> Sequence[Part]:
+    if plan.stand_in is None:
+        return []
+    port = plan.stand_in.port
+
+    async def listens(_pid: int) -> bool:
+        return await is_listening(port)
+
+    module = ("-m", "mintari.standins", plan.stand_in.name, "--port", str(port))
+    command = (sys.executable, *module, "--latency", str(_STAND_IN_LATENCY_S))
+    return [Part("stand-in", command, plan.environment, is_ready=listens)]
 
 
 def _own_part(environment: Mapping[str, str], name: str, **options: Any) -> Part:
@@ -156,6 +192,8 @@ def _announce(plan: Plan) -> None:
         f"    GraphQL  {settings.public_url}/graphql",
         f"    Data     {plan.home.path}",
     ]
+    if plan.stand_in:
+        lines.append(f"    Stand-in {plan.stand_in.url}/stand-in/calls ({plan.stand_in.name})")
     if settings.dev_mode:
         lines.append(f"    Token    {_token(settings)}")
         lines.append("             (user dev, for a day; another one: mintari token --user NAME)")

@@ -48,4 +48,4 @@ def test_the_example_saves_three_frames(settings: Settings, photo: bytes, tmp_pa
     assert len({frame.read_bytes() for frame in frames}) == 3
     for frame in frames:
         with Image.open(frame) as picture:
-            assert picture.size == (768, 768)
+            assert picture.size == (1024, 1024)

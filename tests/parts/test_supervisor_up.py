@@ -329,3 +329,20 @@ def test_a_damaged_secret_is_said(home: Path) -> None:
     assert refused(home) == (
         f"Error: The secret in {home}/secrets/auth is damaged: remove the file."
     )
+
+
+def test_a_stand_in_takes_a_providers_place(home: Path) -> None:
+    options = ("--provider", "gemini", "--stand-in")
+    with running("-m", "mintari", "up", *options, environment=environment(home)) as program:
+        url = api_url(program)
+        stand_in = program.line_with("Stand-in ").split()[1]
+        program.line_with("Ctrl-C")
+        answer = httpx.post(f"{url}/graphql", json={"query": "{ providers { name isDefault } }"})
+        default = [one["name"] for one in answer.json()["data"]["providers"] if one["isDefault"]]
+        assert default == ["gemini"]
+        assert httpx.get(stand_in).status_code == 200
+        program.signal(signal.SIGINT)
+        assert program.wait() == 0
+    with running("-m", "mintari", "up", "--stand-in", environment=environment(home)) as program:
+        assert program.wait() == 2
+        assert "--stand-in needs --provider with one of: banana" in program.output
