@@ -96,7 +96,11 @@ async def _insistently(action: Callable[[], Awaitable[T]]) -> T:
     that is gone. What was bought is worth an operator's time.
     """
     return await persevere(
-        action, while_=lambda error: isinstance(error, StorageError), patience_s=PATIENCE_S
+        action,
+        while_=lambda error: (
+            isinstance(error, StorageError) and not isinstance(error, ObjectNotFound)
+        ),
+        patience_s=PATIENCE_S,
     )
 
 
@@ -126,7 +130,7 @@ async def find_result(
 
 async def _stored_picture(storage: Storage, job_id: UUID, attempt: int) -> Found | None:
     try:
-        content = await patiently(lambda: storage.get(image_key(job_id, attempt)))
+        content = await _insistently(lambda: storage.get(image_key(job_id, attempt)))
         return Found(await describe_stored(content, deadline_s=DECODE_DEADLINE_S), attempt)
     except (ObjectNotFound, PictureError):
         return None
@@ -134,7 +138,8 @@ async def _stored_picture(storage: Storage, job_id: UUID, attempt: int) -> Found
 
 async def _kept_answer(storage: Storage, job_id: UUID, attempt: int) -> Found | None:
     try:
-        answer = _decode(await patiently(lambda: storage.get(answer_key(job_id, attempt))))
+        kept = await _insistently(lambda: storage.get(answer_key(job_id, attempt)))
+        answer = _decode(kept)
         finished = Finished(answer.image, answer.model, answer.seed, answer.usage)
         picture = await prepare_result(finished)
     except (ObjectNotFound, msgspec.MsgspecError, BadProviderAnswer):

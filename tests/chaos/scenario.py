@@ -122,6 +122,19 @@ class Scenario:
         statement = text("SELECT FROM jobs WHERE id::text = ANY(:ids) ORDER BY id FOR UPDATE")
         await connection.execute(statement, {"ids": list(job_ids)})
 
+    async def warm_up(self) -> None:
+        """Let one job end, so that all folders of storage are there."""
+        await self.start(1)
+        await self.until_ended(1)
+
+    async def until_kept(self, job_ids: Sequence[str]) -> None:
+        """Wait until a provider's answer for each job lies in storage, stored as frame or not."""
+
+        async def all_there() -> bool:
+            return all(any(self.pictures.glob(f"answers/{job}/?.bin")) for job in job_ids)
+
+        await wait_until(all_there, what="all answers in storage")
+
     async def until_stored(self, job_ids: Sequence[str]) -> None:
         """Wait until a frame of each job lies in storage, committed or not."""
 
