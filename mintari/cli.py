@@ -37,7 +37,8 @@ def cli() -> None:
 @cli.command()
 @click.option("--provider", help="Who paints: local, gemini, banana, openai or comfyui.")
 @click.option("--stand-in", is_flag=True, help="Let a stand-in take the provider's place: no key.")
-def up(provider: str | None, *, stand_in: bool) -> None:
+@click.option("--web-dev", is_flag=True, help="Also serve the page with hot reload, on port 5173.")
+def up(provider: str | None, *, stand_in: bool, web_dev: bool) -> None:
     """Run everything here: PostgreSQL, Valkey, the API, a worker."""
     from mintari.standins.settings import SETTINGS
     from mintari.up import up as run_everything
@@ -45,7 +46,7 @@ def up(provider: str | None, *, stand_in: bool) -> None:
     if stand_in and provider not in SETTINGS:
         raise click.UsageError(f"--stand-in needs --provider with one of: {', '.join(SETTINGS)}")
     try:
-        run_everything(provider, stand_in=stand_in)
+        run_everything(provider, stand_in=stand_in, web_dev=web_dev)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise click.ClickException(f"{error.strerror or error}{where}") from error

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from core.auth import issue_token
@@ -16,7 +16,7 @@ from mintari.embedded.identity import unprivileged_user
 from mintari.embedded.server import log_tail, open_log
 from mintari.health import is_healthy
 from mintari.home import HomeSettings, Running
-from mintari.parts import Part
+from mintari.parts import Part, PartFailed
 from mintari.ports import claimable_port, is_listening
 from mintari.standins.settings import SETTINGS
 from mintari.supervisor import supervise
@@ -44,6 +44,7 @@ class Plan:
     settings: Settings
     environment: Mapping[str, str]
     stand_in: StandInPlan | None = None
+    web_dev: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class StandInPlan:
         return f"http://127.0.0.1:{self.port}"
 
 
-def up(provider: str | None = None, *, stand_in: bool = False) -> None:
+def up(provider: str | None = None, *, stand_in: bool = False, web_dev: bool = False) -> None:
     """Start everything, run until Ctrl-C, stop everything.
 
     Raises EmbeddedError or PartFailed with a message for the person at the terminal, and
@@ -70,7 +71,7 @@ def up(provider: str | None = None, *, stand_in: bool = False) -> None:
     home = given.home(run_as)
     home.prepare(run_as)
     with home.lock() as lock:
-        plan = make_plan(given, home, provider, stand_in=stand_in)
+        plan = replace(make_plan(given, home, provider, stand_in=stand_in), web_dev=web_dev)
         home.write_running(lock, _running(plan))
         if run_as is not None and plan.servers:
             say("mintari", f"running as root: the servers run as the user {run_as.name}")
@@ -142,8 +143,22 @@ def _stages(plan: Plan) -> Sequence[Sequence[Part]]:
                 "worker",
                 stop_deadline_s=settings.worker_drain_s + _STOP_MARGIN_S,
             ),
+            *_web_dev(plan),
         ],
     ]
+
+
+def _web_dev(plan: Plan) -> Sequence[Part]:
+    """Vite's server, which reloads the page as one edits it and passes the rest on to the API."""
+    if not plan.web_dev:
+        return []
+    from mintari.webbuild import BuildFailed, dev_server
+
+    try:
+        command, environment = dev_server(plan.settings.public_url)
+    except BuildFailed as error:
+        raise PartFailed(f"the page's own server: {error}") from error
+    return [Part("web", command, environment)]
 
 
 def _stand_ins(plan: Plan) -> Sequence[Part]:
@@ -194,6 +209,8 @@ def _announce(plan: Plan) -> None:
     ]
     if plan.stand_in:
         lines.append(f"    Stand-in {plan.stand_in.url}/stand-in/calls ({plan.stand_in.name})")
+    if plan.web_dev:
+        lines.append("    Page     http://localhost:5173/ (reloads as you edit web/src)")
     if settings.dev_mode:
         lines.append(f"    Token    {_token(settings)}")
         lines.append("             (user dev, for a day; another one: mintari token --user NAME)")

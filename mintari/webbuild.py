@@ -99,6 +99,17 @@ def fetch_for_development() -> None:
         _install(_npm(), ROOT / "web", development=True)
 
 
+def dev_server(api_url: str) -> tuple[list[str], dict[str, str]]:
+    """The command and environment of a page that reloads as one edits. Raises BuildFailed."""
+    with _alone():
+        npm = _npm()
+        _install(npm, ROOT / "web", development=False)
+    node = shutil.which("node", path=_path(npm)) or "node"
+    vite = ROOT / "web" / "node_modules" / "vite" / "bin" / "vite.js"
+    environment = {**os.environ, "PATH": _path(npm), "MINTARI_API_URL": api_url}
+    return [node, str(vite), str(ROOT / "web"), "--clearScreen=false"], environment
+
+
 def run_npm(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
     """Run npm elsewhere, with the same Node; returns what it prints. Raises BuildFailed."""
     return _run([*_npm(), *arguments], folder, environment)
@@ -145,6 +156,8 @@ def _install(npm: Sequence[str], web: Path, *, development: bool) -> None:
     """Fetch the pinned packages, unless they are there. Raises BuildFailed."""
     if _is_installed(web, development=development):
         return
+    # Who develops the page keeps what that takes.
+    development = development or (web / "node_modules" / "typescript").is_dir()
     say("page", "fetching what the page is built with (once)")
     omit = () if development else ("--omit=dev",)
     _run([*npm, "ci", *omit, "--ignore-scripts", "--loglevel=error"], web)
@@ -215,13 +228,11 @@ def _install_node() -> None:
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a step of the build; returns its output. Raises BuildFailed with the end of it."""
-    # What npm starts finds the same Node; a wheel's is not on the path.
-    path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
     try:
         done = subprocess.run(  # noqa: S603  # commands of this file only
             command,
             cwd=folder,
-            env={**os.environ, **(environment or {}), "PATH": path},
+            env={**os.environ, **(environment or {}), "PATH": _path(command)},
             capture_output=True,
             text=True,
             check=False,
@@ -233,6 +244,11 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | 
         lines = f"{done.stdout}\n{done.stderr}".strip().splitlines()
         raise BuildFailed("\n".join(lines[-20:]) or f"{command[0]} ended with {done.returncode}")
     return done.stdout
+
+
+def _path(command: Sequence[str]) -> str:
+    """PATH on which what the command starts finds the same Node; a wheel's is not on it."""
+    return os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
 
 
 def main() -> None:

@@ -17,13 +17,16 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
+  // Not graphiql/: its workers cannot be bundled in advance.
+  optimizeDeps: { entries: ["index.html"] },
   server: {
     port: 5173,
     strictPort: true,
     proxy: Object.fromEntries(
       ["/graphql", "/uploads", "/dev", "/files", "/styles"].map((path) => [
         path,
-        { target: api, ws: path === "/graphql" },
+        // The API takes sockets from its own origin only.
+        { target: api, ws: path === "/graphql", changeOrigin: true, rewriteWsOrigin: true },
       ]),
     ),
   },

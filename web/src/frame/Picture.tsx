@@ -20,7 +20,8 @@ interface PictureProps {
 export function Picture({ frame, size, alt, placeholder, sizes, eager = false }: PictureProps) {
   const { image, progress } = frame;
   const { width, height } = image ?? pixelsOf(size);
-  const preview = useDecoded(image ? undefined : frame.preview?.url);
+  // The last preview stays below the picture that fades in over it.
+  const preview = useDecoded(frame.preview?.url);
   const hash = image?.thumbhash ?? placeholder;
   // The earliest previews are coarse: a blur that goes away as it is painted.
   const blurPx = Math.round((1 - progress / 100) * 6);

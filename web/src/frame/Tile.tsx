@@ -18,7 +18,7 @@ interface TileProps {
   placeholder: string | undefined;
 }
 
-const SIZES = "(max-width: 34rem) 46vw, (max-width: 60rem) 30vw, 21rem";
+const SIZES = "(max-width: 34rem) 46vw, (max-width: 60rem) 30vw, 20rem";
 
 /** One frame of a grid. Drawn anew only when its own data has changed. */
 export const Tile = memo(function Tile({ frame, size, of, prompt, placeholder }: TileProps) {

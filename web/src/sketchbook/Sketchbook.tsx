@@ -3,6 +3,7 @@ import { useQuery } from "urql";
 import { PAGE_SIZE } from "../api/cache";
 import { SketchbookDocument } from "../graphql/generated/graphql";
 import { Grid } from "./Grid";
+import { useQueue } from "./useQueue";
 
 /** Everything the viewer has had painted, newest first, page by page as one scrolls. */
 export function Sketchbook() {
@@ -32,6 +33,7 @@ function Page({ after, isLast, more }: PageProps) {
     variables: { first: PAGE_SIZE, after },
   });
   const page = data?.generations;
+  useQueue(page?.edges.flatMap((edge) => edge.node.jobs) ?? []);
   const next = page?.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
   const showMore = useCallback(() => next && more(next), [more, next]);
   return (
