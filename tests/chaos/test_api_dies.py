@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def test_the_api_is_killed(world: World) -> None:
-    jobs, kills = by_form(short=(60, 1), long=(600, 6))
+    jobs, kills = by_form(short=(30, 1), long=(600, 6))
     async with world.play(f"API SIGKILL ×{kills}") as scenario:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(scenario.start(jobs, variants=2))

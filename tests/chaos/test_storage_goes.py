@@ -80,8 +80,11 @@ async def test_results_are_held(
 
 
 async def _until_refused(scenario: Scenario) -> None:
-    """Wait until the API has noticed; uploads are refused, too."""
+    """Uploads are refused, and so are generations once the API has noticed."""
     crowd = scenario.crowd
+    # The API's opinion may be five seconds old; an upload that fails tells it at once.
+    upload = await crowd.client("nobody").http.post("/uploads", content=photo())
+    assert upload.status_code == 503
 
     async def refusal() -> Answer | None:
         (wish,) = crowd.wanted(1)
@@ -96,8 +99,6 @@ async def _until_refused(scenario: Scenario) -> None:
     assert answer is not None
     assert (answer.status, answer.error["extensions"]["code"]) == (503, "OVERLOADED")
     assert int(answer.headers["retry-after"]) >= 1
-    upload = await crowd.client("nobody").http.post("/uploads", content=photo())
-    assert upload.status_code == 503
 
 
 async def _until_accepted(scenario: Scenario) -> None:
