@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     safety_lists: Path | None = Field(
         default=None, description="Folder with own word lists and rules, see docs/safety.md."
     )
+    safety_pictures_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Photos and frames with this score (0 to 1) or more are refused; needs"
+        " mintari[nsfw]. Empty: none are judged.",
+    )
     audit_prompts: bool = Field(
         default=False, description="Keep prompts' texts in the audit, not only their hashes."
     )

@@ -181,7 +181,8 @@ async def succeed(connection: Connection, job_id: UUID, attempt: int, finish: Fi
 _FAIL = text(f"""
     UPDATE jobs SET
         state = 'FAILED', stage = NULL, version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN},
-        finished_at = clock_timestamp(), error_code = :error_code, block_stage = :block_stage
+        finished_at = clock_timestamp(), error_code = :error_code, block_stage = :block_stage,
+        preview_key = CASE WHEN CAST(:block_stage AS text) = 'OUTPUT' THEN NULL ELSE preview_key END
     WHERE {_HELD}
     RETURNING {_JOB}
 """)

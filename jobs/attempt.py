@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from core.keys import attempt_keys, image_key, thumbnail_key
+from core.keys import all_previews, attempt_keys, image_key, thumbnail_key
 from core.log import get_logger
-from core.vocabulary import ErrorCode, ProgressKind, Stage
+from core.vocabulary import BlockStage, ErrorCode, ProgressKind, Stage
 from db.doomed import doom
 from db.engine import is_database_down
 from db.history import recent_durations
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from jobs.kit import Kit
     from jobs.reporter import Report
     from providers.base import Finished, Provider
+
+LATE_PREVIEWS_S = 10.0
+"""A preview that is on its way to storage when its job ends is there by then."""
 
 T = TypeVar("T")
 _log = get_logger(__name__)
@@ -90,12 +93,14 @@ class Attempt:
             work, calls = await self._read()
             found = await find_result(self._kit.storage, self._job, calls)
             if found is not None:
+                await self._moderate(found.picture)
                 await self._succeed(found.picture, found.attempt, found.finished)
                 return
             self._finished = finished = await self._paint(work, calls)
             self._report.stage(Stage.STORING)
             await keep_answer(self._kit.storage, self._job, finished)
             picture = await prepare_result(finished)
+            await self._moderate(picture)
             await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
             await self._succeed(picture, self._job.attempt, finished)
         except ProviderError as error:
@@ -112,6 +117,15 @@ class Attempt:
                 raise
             _log.exception("attempt failed by a bug", job=str(self._job.id))
             await self._fail(JobFailure(ErrorCode.INTERNAL))
+
+    async def _moderate(self, picture: Picture) -> None:
+        """Judge a frame, if a classifier is set up. Raises JobFailure."""
+        judge = self._kit.picture_judge
+        if judge is None:
+            return
+        self._report.stage(Stage.MODERATING)
+        if not await judge.allows(picture.content):
+            raise JobFailure(ErrorCode.CONTENT_BLOCKED, block_stage=BlockStage.OUTPUT)
 
     async def _read(self) -> tuple[Work, list[CallRecord]]:
         async def read(connection: Connection) -> tuple[Work, list[CallRecord]]:
@@ -243,6 +257,12 @@ class Attempt:
                 is_open = failure.code is ErrorCode.TIMEOUT and self._call.outlives_us
                 outcome = "UNKNOWN" if is_open else "FAILED"
                 await self._end_call(connection, outcome, code=failure.code)
+            if failure.block_stage is BlockStage.OUTPUT:
+                # Neither the frame nor what led to it is kept, of no attempt.
+                for attempt in range(1, job.attempt + 1):
+                    await doom(connection, attempt_keys(job.id, attempt))
+                    previews = [all_previews(job.id, attempt)]
+                    await doom(connection, previews, after_s=LATE_PREVIEWS_S)
             return settled
 
         await self._settle(write)

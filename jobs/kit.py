@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from core.safety.pictures import PictureJudge
     from core.settings import Settings
     from core.styles import Style
     from db.engine import Database
@@ -29,3 +30,4 @@ class Kit:
     storage: Storage
     providers: Mapping[str, Provider]
     styles: Mapping[str, Style]
+    picture_judge: PictureJudge | None = None

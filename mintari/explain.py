@@ -21,6 +21,7 @@ _CLEAR = {
     "StyleFileError",
     "ProviderMisconfigured",
     "PolicyError",
+    "ClassifierMissing",
 }
 _MISSING_ADDRESS = "; `mintari up` brings one of its own"
 

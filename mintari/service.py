@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.redis import open_redis
+from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
 from core.styles import load_styles
 from db.engine import open_database
@@ -59,6 +60,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             estimates=Estimates(database),
             storage_health=StorageHealth(storage),
             policy=load_policy(settings.safety_lists),
+            picture_judge=load_picture_judge(settings),
             revocations=revocations,
         )
 
@@ -82,4 +84,5 @@ async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
             storage=storage,
             providers=providers,
             styles=load_styles(settings.styles_file),
+            picture_judge=load_picture_judge(settings),
         )

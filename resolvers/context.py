@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from core.auth import Viewer
     from core.errors import RequestError
+    from core.safety.pictures import PictureJudge
     from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
@@ -43,6 +44,7 @@ class App:
     estimates: Estimates
     storage_health: StorageHealth
     policy: Policy
+    picture_judge: PictureJudge | None
     revocations: Revocations
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import PromptRejected, RateLimited
+from core.errors import PromptRejected, RateLimited, UploadRejected
 from db.admission import lock_user
-from db.audit import Decision
+from db.audit import AuditEntry, Decision, record_audit
 from resolvers.admission import count_request, record_decision
 from resolvers.texts import added_by_delta
 
 if TYPE_CHECKING:
+    from core.pictures import Picture
     from core.safety.policy import Verdict
     from resolvers.admission import Wish
-    from resolvers.context import App
+    from resolvers.context import App, Request
 
 
 async def require_allowed(app: App, wish: Wish) -> None:
@@ -25,6 +26,23 @@ async def require_allowed(app: App, wish: Wish) -> None:
     verdict = app.policy.judge(wish.prompt, added_by_delta(wish.prompt_delta or ""))
     if verdict is not None:
         await _refuse(app, wish, verdict)
+
+
+async def require_allowed_photo(app: App, request: Request, picture: Picture) -> None:
+    """Judge a photo, if a classifier is set up. Raises Unauthenticated, UploadRejected."""
+    if app.picture_judge is None or await app.picture_judge.allows(picture.content):
+        return
+    entry = AuditEntry(
+        user_id=request.require_viewer().user_id,
+        action="create_upload",
+        decision=Decision.REJECTED,
+        category="picture",
+        remote_address=request.remote_address,
+        policy_version=app.policy.version,
+    )
+    async with app.database.transaction() as connection:
+        await record_audit(connection, entry)
+    raise UploadRejected("This photo's content is not allowed. Please choose another one.")
 
 
 async def _refuse(app: App, wish: Wish, verdict: Verdict) -> None:

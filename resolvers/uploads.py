@@ -12,6 +12,7 @@ from core.pictures import CONTENT_TYPE, PictureError, prepare_picture
 from db.audit import AuditEntry, Decision, record_audit
 from db.uploads import NewUpload, insert_upload, is_upload_in_use, read_uploads
 from db.uploads import delete_upload as delete_upload_row
+from resolvers.safety import require_allowed_photo
 from storage.base import StorageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ async def create_upload(app: App, request: Request, content: bytes) -> UploadRec
     """Check, re-encode and store a photo. Raises Unauthenticated, UploadRejected, Overloaded."""
     viewer = request.require_viewer()
     picture = await _picture(app, content)
+    await require_allowed_photo(app, request, picture)
     upload_id = new_id()
     await _store(app, upload_id, picture)
     async with app.database.transaction() as connection:
