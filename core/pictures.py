@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FORMATS = ("PNG", "JPEG", "WEBP")
+AVIF = "AVIF"
+"""Only where a setting asks for it: one more decoder is one more way in."""
 CONTENT_TYPE = "image/webp"
 THUMBNAIL_EDGE_PX = 320
 THUMBHASH_EDGE_PX = 96
@@ -50,13 +52,20 @@ class Picture:
 
 
 async def prepare_picture(
-    content: bytes, *, max_pixels: int, max_edge_px: int | None, deadline_s: float
+    content: bytes,
+    *,
+    max_pixels: int,
+    max_edge_px: int | None,
+    deadline_s: float,
+    formats: tuple[str, ...] = FORMATS,
 ) -> Picture:
     """Check and re-encode a picture in another process, which is killed at the deadline.
 
     Larger ones than `max_edge_px` (long edge) are scaled down. Raises PictureError.
     """
-    return await _in_process(partial(_prepare, content, max_pixels, max_edge_px), deadline_s)
+    return await _in_process(
+        partial(_prepare, content, max_pixels, max_edge_px, formats), deadline_s
+    )
 
 
 async def describe_stored(content: bytes, *, deadline_s: float) -> Picture:
@@ -86,8 +95,10 @@ def _nicely(work: Callable[[], Picture]) -> Picture:
     return work()
 
 
-def _prepare(content: bytes, max_pixels: int, max_edge_px: int | None) -> Picture:
-    image = _decode(content, max_pixels)
+def _prepare(
+    content: bytes, max_pixels: int, max_edge_px: int | None, formats: tuple[str, ...]
+) -> Picture:
+    image = _decode(content, max_pixels, formats)
     if max_edge_px and max(image.size) > max_edge_px:
         image.thumbnail((max_edge_px, max_edge_px), Image.Resampling.LANCZOS)
     return _describe(image, _encode(image, QUALITY))
@@ -110,25 +121,31 @@ def _describe(image: Image.Image, encoded: bytes) -> Picture:
     )
 
 
-def _decode(content: bytes, max_pixels: int) -> Image.Image:
+def _decode(content: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     if not content:
         raise PictureError("The file is empty.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            with Image.open(io.BytesIO(content), formats=formats) as opened:
                 _check_header(opened, max_pixels)
                 opened.load()
                 return _flatten(ImageOps.exif_transpose(opened))
     except PictureError:
         raise
     except Image.UnidentifiedImageError:
-        raise PictureError("The file is not a PNG, JPEG or WebP picture.") from None
+        raise PictureError(f"The file is not a {_named(formats)} picture.") from None
     except Image.DecompressionBombError:
         raise PictureError(f"The picture has more than {max_pixels:,} pixels.") from None
     except Exception:
         # Pillow raises many kinds on damaged files (OSError, SyntaxError, struct.error, ...).
         raise PictureError("The picture is damaged and cannot be decoded.") from None
+
+
+def _named(formats: tuple[str, ...]) -> str:
+    """PNG, JPEG or WebP."""
+    names = [name.replace("WEBP", "WebP") for name in formats]
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def _check_header(image: Image.Image, max_pixels: int) -> None:

@@ -261,6 +261,7 @@ class Settings(BaseSettings):
 
     # Uploads
     upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
+    upload_avif: bool = Field(default=False, description="Also take AVIF photos.")
     upload_max_pixels: PositiveInt = Field(
         default=50_000_000, description="Largest photo, width times height, pixels."
     )

@@ -8,7 +8,7 @@ from core.errors import InvalidInput, Overloaded, UploadNotFound, UploadRejected
 from core.ids import new_id, parse_id
 from core.keys import upload_key, upload_thumbnail_key
 from core.log import get_logger
-from core.pictures import CONTENT_TYPE, PictureError, prepare_picture
+from core.pictures import AVIF, CONTENT_TYPE, FORMATS, PictureError, prepare_picture
 from db.audit import AuditEntry, Decision, record_audit
 from db.uploads import NewUpload, insert_upload, is_upload_in_use, read_uploads
 from db.uploads import delete_upload as delete_upload_row
@@ -104,6 +104,7 @@ async def _picture(app: App, content: bytes) -> Picture:
             max_pixels=app.settings.upload_max_pixels,
             max_edge_px=MAX_EDGE_PX,
             deadline_s=app.settings.upload_deadline_s,
+            formats=(*FORMATS, AVIF) if app.settings.upload_avif else FORMATS,
         )
     except PictureError as error:
         raise UploadRejected(str(error)) from None

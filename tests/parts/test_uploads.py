@@ -88,6 +88,52 @@ async def test_photos_are_taken(api: Api, kind: str) -> None:
     assert thumbnail.status_code == 200
 
 
+async def test_avif_is_taken_where_a_setting_asks_for_it(
+    api: Api, make_settings: Callable[..., Settings]
+) -> None:
+    photo = encoded("AVIF")
+    result = await by_graphql(api.client("ann"), photo)
+    assert result["message"] == "The file is not a PNG, JPEG or WebP picture."
+    async with running_api(make_settings(upload_avif=True)) as taking:
+        ann = taking.client("ann")
+        upload = (await by_graphql(ann, photo))["upload"]
+        assert (upload["width"], upload["contentType"]) == (64, "image/webp")
+        refused = await by_graphql(ann, b"hello")
+        assert refused["message"] == "The file is not a PNG, JPEG, WebP or AVIF picture."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        encoded("JPEG") + b"<?php system($_GET['c']); ?>",
+        encoded("PNG") + b"PK\x03\x04 an archive behind it",
+        b"GIF89a/*" + encoded("JPEG"),
+        b"<html>" + encoded("PNG"),
+    ],
+    ids=["script behind", "archive behind", "two headers", "page before"],
+)
+async def test_files_of_two_kinds_lose_the_other_one(api: Api, content: bytes) -> None:
+    ann = api.client("ann")
+    result = await by_graphql(ann, content)
+    if result["__typename"] == "UploadRejected":
+        assert not content.startswith((b"\xff\xd8", b"\x89PNG"))
+        return
+    stored = (await ann.http.get(result["upload"]["url"])).content
+    assert stored[:4] == b"RIFF"
+    for trace in (b"php", b"PK\x03\x04", b"html"):
+        assert trace not in stored
+
+
+async def test_the_same_photo_twice_is_two_uploads_and_one_painting(api: Api) -> None:
+    # Each upload has its own life; the digest of its pixels makes identical requests one.
+    ann = api.client("ann")
+    first, second = [await ann.upload(encoded("PNG")) for _ in range(2)]
+    assert first != second
+    generation = await ann.started(prompt="a", uploadId=first, variantCount=1)
+    again = await ann.started(prompt="a", uploadId=second, variantCount=1)
+    assert again["id"] == generation["id"]
+
+
 async def test_nothing_but_pixels_is_kept(api: Api) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees
