@@ -52,7 +52,7 @@ async def test_how_it_is_served(stack: Stack) -> None:
             answer = await client.get(script, headers={"accept-encoding": accepted})
             assert answer.headers["content-encoding"] == got
             assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-            assert answer.headers["vary"] == "accept-encoding"
+            assert "accept-encoding" in answer.headers["vary"]
         plain = await client.get(script, headers={"accept-encoding": "identity"})
         assert "content-encoding" not in plain.headers
         for path in ("/assets/gone.js", "/assets/..%2findex.html", "/assets/.made-from"):
