@@ -80,6 +80,8 @@ async def open_database(settings: Settings) -> AsyncGenerator[Database, None]:
             pool_timeout=POOL_TIMEOUT_S,
             # A restarted Postgres leaves dead connections in the pool; a ping costs 0.1 ms.
             pool_pre_ping=True,
+            # Parameters are users' prompts: they do not belong into errors and logs.
+            hide_parameters=True,
         )
     )
     try:

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.redis import open_redis
+from core.stopping import cancel_for_good
 from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
 from core.styles import load_styles
@@ -44,10 +45,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
         revocations = Revocations(settings, database, channels)
         await revocations.read()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        running = tasks.create_task(feed.run())
-        stack.callback(running.cancel)
-        listening = tasks.create_task(revocations.run())
-        stack.callback(listening.cancel)
+        services = [tasks.create_task(feed.run()), tasks.create_task(revocations.run())]
+        stack.push_async_callback(cancel_for_good, services)
         yield App(
             settings=settings,
             database=database,

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
-from core.errors import MintariError, RequestError
+from core.errors import MintariError, Overloaded, RequestError
 from core.log import get_logger
+from db.engine import is_database_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+RETRY_AFTER_S = 5
+"""A restart of Postgres takes about as long."""
 
 _log = get_logger(__name__)
 
@@ -28,6 +32,10 @@ def mask(error: GraphQLError, operation_name: str | None) -> GraphQLError:
         return _with(error, cause.message, {"code": cause.code})
     if isinstance(cause, GraphQLError):
         return _with(error, cause.message, {"code": "INVALID_INPUT"})
+    if is_database_down(cause):
+        _log.warning("postgres is away, operation refused", error=type(cause).__name__)
+        down = Overloaded("The service cannot answer right now.", retry_after_s=RETRY_AFTER_S)
+        return _with(error, down.message, down.extensions)
     error_id = secrets.token_hex(8)
     # Never the document or its variables: they are a user's.
     _log.error(

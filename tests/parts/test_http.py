@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from tests.conftest import running_api
 from tests.node import install_clients, run_script
@@ -221,10 +222,7 @@ async def test_fragments_in_a_circle(api: Api) -> None:
 async def test_bugs_are_masked(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody expected is an id for the log, without the document or its variables."""
     ann = api.client("ann")
-    await api.service.database.dispose()
     async with api.service.database.transaction() as connection:
-        from sqlalchemy import text
-
         await connection.execute(text("DROP TABLE jobs CASCADE"))
     answer = await ann.ask("query Secret($x: ID!) { job(id: $x) { id } }", x="s" * 36)
     assert answer.data == {"job": None}
@@ -234,6 +232,18 @@ async def test_bugs_are_masked(api: Api, caplog: pytest.LogCaptureFixture) -> No
     error_id = answer.error["extensions"]["errorId"]
     assert error_id in answer.error["message"]
     assert "jobs" not in answer.error["message"]
+
+
+async def test_without_postgres_the_answer_is_503(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(database_url="postgresql://mintari@/mintari?host=/nowhere")
+    async with running_api(settings) as api:
+        answer = await api.client().ask("{ jobs { nodes { id } } }")
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "5"
+        assert answer.error["extensions"] == {"code": "OVERLOADED", "retryAfterSeconds": 5}
+        ready = await api.client().http.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json()["parts"]["database"] is False
 
 
 async def test_many_at_once_do_not_mix(api: Api) -> None:
