@@ -7,9 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.redis import open_redis
-from core.stopping import cancel_for_good
 from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
+from core.stopping import cancel_for_good
 from core.styles import load_styles
 from db.engine import open_database
 from jobs.channels import Channels
