@@ -83,34 +83,24 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
         upload = await _upload(app, viewer, wanted.upload_id)
     _check_capabilities(provider, wanted.size, has_photo=upload is not None)
     seed = _check_seed(wanted.seed)
-    wish = Wish(
+    wish = _wish(
+        request,
+        viewer,
         action="start_generation",
-        user_id=viewer.user_id,
-        is_anonymous=viewer.is_anonymous,
-        remote_address=request.remote_address,
         prompt=prompt,
-        folded_prompt=fold(prompt),
         prompt_delta=None,
         negative_prompt=style.negative,
-        assembled_prompt=assemble_prompt(style, prompt),
-        style=style.slug,
-        style_version=style.version,
+        style=style,
         size=wanted.size,
-        upload_id=upload.id if upload else None,
-        upload_digest=upload.digest if upload else None,
+        upload=upload,
         variant_count=_check_variants(app, wanted.variant_count),
         seed=seed,
         seed_locked=wanted.lock_seed,
-        first_seed=secrets.randbelow(SEED_RANGE) if seed is None else seed,
-        provider=provider.name,
-        model=provider.model,
-        progress_kind=provider.capabilities.progress,
+        provider=provider,
         regenerated_from=None,
         idempotency_key=_check_key(wanted.idempotency_key),
     )
-    await require_allowed(app, wish)
-    await app.storage_health.require()
-    return await admit(app, wish)
+    return await _submit(app, wish)
 
 
 async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> Admitted:
@@ -134,31 +124,74 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     if not prompt and upload is None:
         raise InvalidInput("Nothing of the prompt would be left.", field="promptDelta")
     locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
-    wish = Wish(
+    wish = _wish(
+        request,
+        viewer,
         action="regenerate",
+        prompt=prompt,
+        prompt_delta=delta or None,
+        negative_prompt=negative,
+        style=style,
+        size=size,
+        upload=upload,
+        variant_count=1,
+        seed=job.seed if locked else None,
+        seed_locked=locked,
+        provider=provider,
+        regenerated_from=job.id,
+        idempotency_key=_check_key(wanted.idempotency_key),
+    )
+    return await _submit(app, wish)
+
+
+def _wish(
+    request: Request,
+    viewer: Viewer,
+    *,
+    action: str,
+    prompt: str,
+    prompt_delta: str | None,
+    negative_prompt: str,
+    style: Style,
+    size: ImageSize,
+    upload: UploadRecord | None,
+    variant_count: int,
+    seed: int | None,
+    seed_locked: bool,
+    provider: Provider,
+    regenerated_from: UUID | None,
+    idempotency_key: str | None,
+) -> Wish:
+    """What was asked for, with all that follows from it."""
+    return Wish(
+        action=action,
         user_id=viewer.user_id,
         is_anonymous=viewer.is_anonymous,
         remote_address=request.remote_address,
         prompt=prompt,
         folded_prompt=fold(prompt),
-        prompt_delta=delta or None,
-        negative_prompt=negative,
+        prompt_delta=prompt_delta,
+        negative_prompt=negative_prompt,
         assembled_prompt=assemble_prompt(style, prompt),
         style=style.slug,
         style_version=style.version,
         size=size,
         upload_id=upload.id if upload else None,
         upload_digest=upload.digest if upload else None,
-        variant_count=1,
-        seed=job.seed if locked else None,
-        seed_locked=locked,
-        first_seed=job.seed if locked else secrets.randbelow(SEED_RANGE),
+        variant_count=variant_count,
+        seed=seed,
+        seed_locked=seed_locked,
+        first_seed=secrets.randbelow(SEED_RANGE) if seed is None else seed,
         provider=provider.name,
         model=provider.model,
         progress_kind=provider.capabilities.progress,
-        regenerated_from=job.id,
-        idempotency_key=_check_key(wanted.idempotency_key),
+        regenerated_from=regenerated_from,
+        idempotency_key=idempotency_key,
     )
+
+
+async def _submit(app: App, wish: Wish) -> Admitted:
+    """Judge the words, make sure that pictures can be stored, let it in."""
     await require_allowed(app, wish)
     await app.storage_health.require()
     return await admit(app, wish)
