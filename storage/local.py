@@ -64,6 +64,10 @@ class LocalStorage:
     async def aclose(self) -> None:
         """Nothing is open."""
 
+    def is_signed(self, key: str, expires: str, signature: str) -> bool:
+        """Whether a URL with this query was made by `sign` and has not expired."""
+        return self._signer.holds(key, expires, signature)
+
     def path(self, key: str) -> Path:
         """The file of a key. Raises ObjectNotFound for a key that we never make."""
         if not _KEY.fullmatch(key):

@@ -11,7 +11,6 @@ from core.pictures import CONTENT_TYPE
 from resolvers.uploads import create_upload
 from storage.base import ObjectNotFound
 from storage.local import LocalStorage
-from storage.registry import url_signer
 from transport.identity import identify
 
 if TYPE_CHECKING:
@@ -36,19 +35,17 @@ _IMMUTABLE = {**_SAFE, "cache-control": "private, max-age=31536000, immutable"}
 async def serve_file(request: Request) -> Response:
     """GET /files/{key}: an object of local storage, to whoever has a URL that we signed."""
     app: App = request.app.state.service
-    key = request.path_params["key"]
-    query = request.query_params
-    signed = url_signer(app.settings).holds(
+    storage, key, query = app.storage, request.path_params["key"], request.query_params
+    if not isinstance(storage, LocalStorage) or not storage.is_signed(
         key, query.get("expires", ""), query.get("signature", "")
-    )
-    if not isinstance(app.storage, LocalStorage) or not signed:
+    ):
         return JSONResponse(
             {"error": "This address has expired or is not valid. Ask the API for a new one."},
             status_code=403,
             headers=_SAFE,
         )
     try:
-        path = app.storage.path(key)
+        path = storage.path(key)
     except ObjectNotFound:
         path = None
     if path is None or not path.is_file():
