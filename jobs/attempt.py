@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from jobs.reporter import Report
     from providers.base import Finished, Provider
 
-LATE_PREVIEWS_S = 10.0
+LATE_PREVIEWS_S = 30.0
 """A preview that is on its way to storage when its job ends is there by then."""
 
 T = TypeVar("T")

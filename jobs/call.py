@@ -114,11 +114,8 @@ class ProviderCall:
             return None
         key = preview_key(self._job.id, self._job.attempt, number)
         try:
+            # Those before stay until the job has ended: a slow client may be loading any of them.
             await self._kit.storage.put(key, preview, CONTENT_TYPE)
-            # Clients may still be loading the one before; the one before that is history.
-            if number > 2:
-                old = preview_key(self._job.id, self._job.attempt, number - 2)
-                await self._kit.storage.delete([old])
         except StorageError as error:
             # A picture of an unfinished frame is not worth failing for.
             _log.warning("preview not stored", error=str(error))

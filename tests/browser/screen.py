@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from playwright.async_api import expect
 
 from tests.programs import ROOT
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage, Locator, Page, Request, WebSocket
@@ -86,6 +87,14 @@ class Screen:
         await expect(self.tiles(prompt, "SUCCESS")).to_have_count(frames)
         await expect(self.grid(prompt).locator("img.final[data-loaded=true]")).to_have_count(frames)
 
+    async def subscribed(self, *, times: int) -> None:
+        """Wait until the page has sent that many subscribe messages."""
+
+        async def enough() -> bool:
+            return len(self.subscriptions) >= times
+
+        await wait_until(enough, within_s=90, what=f"subscription {times}")
+
     def count(self, operation: str) -> int:
         """How often the page has asked this over HTTP."""
         return self.operations.count(operation)
@@ -113,7 +122,7 @@ class Screen:
             for complaint in self.complaints
             if not any(expected in complaint for expected in self.expected_complaints)
         ]
-        assert unexpected == []
+        assert not unexpected, unexpected
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,15 +82,18 @@ async def test_the_server_is_killed_and_comes_back(
         async with open_screen(on=stack) as screen:
             screen.expected_complaints = (REFUSED, LOST)
             banner = screen.page.get_by_test_id("banner")
-            await screen.paint("A stubborn mountain", size="1024")
-            await expect(screen.tiles("A stubborn", "RUNNING").first).to_be_visible()
+            # Nothing gets painted while the API is away, so the grid still needs its subscription.
+            stack.worker.signal(signal.SIGSTOP)
+            await screen.paint("A stubborn mountain")
+            await screen.subscribed(times=1)
             stack.kill_api()
             await expect(banner).to_contain_text("cannot be reached right now")
             stack.start_api()
             await expect(banner).to_be_empty()
+            await screen.subscribed(times=2)
+            stack.worker.signal(signal.SIGCONT)
             await screen.finish("A stubborn")
-            # It re-subscribed, and neither reloaded nor asked for the list again.
-            assert len(screen.subscriptions) >= 2
+            # It neither reloaded nor asked for the list again.
             assert screen.count("Sketchbook") == 1
 
 
