@@ -1,21 +1,18 @@
 """Fetching a picture from a URL that a provider sent: only from where the operator allows it.
 
-A URL from outside could point into our own network. So the host must be on a list, the name is
-looked up once, every address must be public, the connection goes to exactly that address, and
-each redirect is checked in the same way.
+A URL from outside could point into our own network. So the host must be on a list, its address is
+checked (`core.outside`), and each redirect is checked in the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
+from core.outside import HTTPS_PORT, NotPublic, find_target, look_up, read_place
 from providers.base import (
     BadProviderAnswer,
     ProviderError,
@@ -27,33 +24,16 @@ from providers.http import check_picture, trusted_authorities
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
+    from core.outside import Lookup, Target
     from core.settings import Settings
     from providers.http import Limits
 
-    Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 
 MAX_REDIRECTS = 3
 TRIES = 3
 PAUSE_S = 0.5
-_PORTS = {"https": 443, "http": 80}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where to connect: a checked address, and the name that its certificate must hold."""
-
-    url: SplitResult
-    host: str
-    port: int
-    address: str
-
-    @property
-    def pinned_url(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return self.url._replace(netloc=f"{host}:{self.port}", fragment="").geturl()
 
 
 class _Moved(Exception):
@@ -62,13 +42,6 @@ class _Moved(Exception):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.url = url
-
-
-async def look_up(host: str, port: int) -> Sequence[str]:
-    """All addresses of a name. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
 
 
 class ResultFetcher:
@@ -125,50 +98,39 @@ class ResultFetcher:
                 url = urljoin(url, moved.url)
         raise BadProviderAnswer(f"{self._name}: the picture's address redirects without end")
 
-    async def _target(self, url: str) -> _Target:
+    async def _target(self, url: str) -> Target:
         """Check a URL and look its name up."""
         try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 0)
+            place = read_place(url)
         except ValueError:
             raise BadProviderAnswer(f"{self._name} sent an address that is none") from None
-        if parts.username or parts.password or not host:
-            raise BadProviderAnswer(f"{self._name} sent an address that is none")
-        is_here = self._loopback and host in ("127.0.0.1", "localhost", "::1")
-        if not is_here and not self._is_listed(host, port, parts.scheme):
+        host, scheme = place.host, place.url.scheme
+        is_here = self._loopback and place.is_this_machine
+        if not is_here and not self._is_listed(host, place.port, scheme):
             raise ProviderMisconfigured(
-                f"{self._name} has its picture at {parts.scheme}://{host}:{port}, which"
+                f"{self._name} has its picture at {scheme}://{host}:{place.port}, which"
                 " PROVIDER_RESULT_HOSTS does not list"
             )
         try:
-            addresses = await self._lookup(host, port)
+            return await find_target(place, loopback=self._loopback, lookup=self._lookup)
         except OSError:
             raise ProviderUnavailable(f"{self._name}: the name {host} is not found") from None
-        for address in addresses:
-            self._check_address(host, address)
-        return _Target(parts, host, port, addresses[0])
+        except NotPublic:
+            raise ProviderMisconfigured(
+                f"{self._name} has its picture at {host}, whose address is not public"
+            ) from None
 
     def _is_listed(self, host: str, port: int, scheme: str) -> bool:
         if scheme != "https":
             return False
         if f"{host}:{port}" in self._hosts:
             return True
-        return port == _PORTS["https"] and any(
+        return port == HTTPS_PORT and any(
             host == listed or (listed.startswith("*.") and host.endswith(listed[1:]))
             for listed in self._hosts
         )
 
-    def _check_address(self, host: str, address: str) -> None:
-        """One private address among public ones is refused as well: the next look-up may differ."""
-        for ip in _with_embedded(ipaddress.ip_address(address)):
-            if self._loopback and ip.is_loopback:
-                continue
-            if not ip.is_global or ip.is_multicast:
-                raise ProviderMisconfigured(
-                    f"{self._name} has its picture at {host}, whose address is not public"
-                )
-
-    async def _get(self, target: _Target) -> bytes:
+    async def _get(self, target: Target) -> bytes:
         # A client of its own: a kept connection would be reused for another name at one address,
         # whose certificate nobody checked.
         async with httpx.AsyncClient(
@@ -179,20 +141,20 @@ class ResultFetcher:
             request = client.build_request(
                 "GET",
                 target.pinned_url,
-                headers={"host": target.url.netloc, "accept-encoding": "identity"},
-                extensions={"sni_hostname": target.host},
+                headers={**target.headers, "accept-encoding": "identity"},
+                extensions=target.extensions,
             )
             try:
                 response = await client.send(request, stream=True)
                 try:
-                    return await self._read(response, target.host)
+                    return await self._read(response, target.place.host)
                 finally:
                     await response.aclose()
             except httpx.TimeoutException:
-                raise ProviderTimeout(f"{self._name}: {target.host} fell silent") from None
+                raise ProviderTimeout(f"{self._name}: {target.place.host} fell silent") from None
             except httpx.HTTPError as error:
                 raise ProviderUnavailable(
-                    f"{self._name}: {target.host} sent no picture ({type(error).__name__})"
+                    f"{self._name}: {target.place.host} sent no picture ({type(error).__name__})"
                 ) from None
 
     async def _read(self, response: httpx.Response, host: str) -> bytes:
@@ -212,17 +174,3 @@ class ResultFetcher:
     def _status_error(self, status: int, host: str) -> ProviderError:
         text = f"{self._name}: {host} answered {status} instead of a picture"
         return ProviderUnavailable(text) if status >= 500 else BadProviderAnswer(text)
-
-
-def _with_embedded(
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """An address, and the IPv4 address that an IPv6 one may carry inside."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return [ip]
-    if ip.ipv4_mapped:
-        return [ip.ipv4_mapped]
-    embedded = [ip.sixtofour] if ip.sixtofour else []
-    if ip in _NAT64:
-        embedded.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return [ip, *embedded]
