@@ -1,7 +1,12 @@
-"""Logging: structlog in front, one line an event, JSON in production."""
+"""Logging: structlog in front, one line an event, JSON in production.
+
+What a line is about is bound to its task: `request`, `user`, `generation`, `job`, `attempt`. Never
+a prompt, a document or a secret.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 from typing import TYPE_CHECKING
@@ -9,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from core.settings import LogFormat, LogLevel
+    from core.settings import Settings
 
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85)}
 
@@ -24,8 +29,20 @@ def _one_line(
     }
 
 
-def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
+def user_tag(user_id: str) -> str:
+    """A user in logs and traces: the beginning of the id's SHA-256, so that the id is not there."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:16]
+
+
+def _is_json(settings: Settings) -> bool:
+    if settings.log_format == "auto":
+        return not (settings.dev_mode or sys.stderr.isatty())
+    return settings.log_format == "json"
+
+
+def configure_logging(settings: Settings) -> None:
     """Send structlog and the standard library's records to stderr in one format."""
+    level = settings.log_level
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,7 +53,7 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
-        if log_format == "json"
+        if _is_json(settings)
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-LogFormat = Literal["console", "json"]
+LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 AuthMode = Literal["auto", "secret", "jwks", "supabase"]
 OnUnknownOutcome = Literal["retry", "stop"]
@@ -320,7 +320,30 @@ class Settings(BaseSettings):
 
     # Logs
     log_level: LogLevel = Field(default="INFO", description="Least level that is logged.")
-    log_format: LogFormat = Field(default="console", description="console, or json.")
+    log_format: LogFormat = Field(
+        default="auto",
+        description="json, console, or auto: console with DEV_MODE or at a terminal, else json.",
+    )
+
+    # Seeing inside
+    metrics_host: str = Field(
+        default="127.0.0.1", description="The address that METRICS_PORT is opened on."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of one process's /metrics, /healthz and /readyz (API and worker alike,"
+        " each its own); 0: any free one, which the log names. Empty: none.",
+    )
+    otel_exporter_otlp_endpoint: str = Field(
+        default="",
+        description="Where traces are sent (OTLP over HTTP), http://collector:4318; needs"
+        " mintari[otel]. Empty: there are none.",
+    )
+    prices_file: Path | None = Field(
+        default=None, description="Own prices of provider calls; empty: the built-in."
+    )
 
     @field_validator(
         "allowed_origins", "gen_retry_delays_s", "provider_result_hosts", mode="before"

@@ -22,7 +22,7 @@ SHUTDOWN_S = 5
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises SetupError when settings forbid it."""
     check_schema_package()
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings)
     # A line for every socket that opens or closes would be the most of the log.
     drop("uvicorn.error", ("connection open", "connection closed", '%s - "WebSocket %s"'))
     uvicorn.Server(server_config(settings)).run()

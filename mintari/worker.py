@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def serve(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then drain."""
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
