@@ -79,11 +79,6 @@ def configure_logging(settings: Settings) -> None:
     )
 
 
-def drop(name: str, beginnings: tuple[str, ...]) -> None:
-    """Leave out records of a library's logger whose message begins like this."""
-    logging.getLogger(name).addFilter(lambda record: not str(record.msg).startswith(beginnings))
-
-
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """A logger that carries the bound context of its task."""
     return structlog.get_logger(name)

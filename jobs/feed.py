@@ -1,27 +1,27 @@
-"""Following jobs: one hub per API process between Redis and all of its subscriptions.
+"""Following jobs: one hub per API process between Redis and everybody who follows here.
 
-A follower is registered before anything is read, then gets a snapshot of each job, then only
-higher versions, and ends after the last terminal state. It keeps the newest change per job and
-no queue, so a slow client gets the newest state and costs no memory. Postgres is read again when
-Redis was away, and now and then in any case: a lost message costs seconds, never the end.
+Each followed job is kept once, whoever follows it. A listener is registered before anything is
+read, then gets a snapshot of its jobs, then only higher versions. Postgres is read again when Redis
+was away, and now and then in any case: a lost message costs seconds, never the end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from core.errors import JobNotFound
 from core.log import get_logger
 from core.pubsub import Subscriber
-from db.jobs import read_jobs, read_jobs_of_any_user, read_versions
+from db.jobs import read_jobs_of_any_user, read_versions
 from jobs.changes import JobChange, apply, change_of, decode, gone
+from jobs.snapshots import Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from uuid import UUID
 
     from core.settings import Settings
@@ -38,40 +38,50 @@ RECONCILE_WITHOUT_REDIS_S = 0.5
 _log = get_logger(__name__)
 
 
-class _Follower:
-    """One subscription: what it has seen and the newest change of each job that it has not."""
+class Listener(Protocol):
+    """Who follows jobs. Must be hashable; is told on the event loop and must not block."""
 
-    def __init__(self, job_ids: Sequence[UUID]) -> None:
-        self.job_ids = tuple(dict.fromkeys(job_ids))
-        self.jobs: dict[UUID, JobRecord] = {}
-        self.pending: dict[UUID, JobChange] = {}
-        self.changed = asyncio.Event()
+    def on_job(self, job: JobRecord) -> None:
+        """A job that it listens to has a higher version."""
+        ...
 
-    def offer(self, change: JobChange) -> None:
-        waiting = self.pending.get(change.id)
-        if waiting is None or waiting.version < change.version:
-            self.pending[change.id] = change
-            self.changed.set()
 
-    def take(self) -> list[JobRecord]:
-        """The jobs that changed since the last call, each at its newest version."""
-        self.changed.clear()
-        pending, self.pending = self.pending, {}
-        taken: list[JobRecord] = []
-        for job_id, change in pending.items():
-            job = self.jobs[job_id]
-            if change.version > job.version:
-                self.jobs[job_id] = apply(change, job)
-                taken.append(self.jobs[job_id])
-        return taken
+class _Followed:
+    """A job that is followed: its newest known version, and who wants to know of newer ones."""
 
-    @property
-    def ended(self) -> bool:
-        return all(job.state.is_terminal for job in self.jobs.values())
+    __slots__ = ("early", "listeners", "record")
+
+    def __init__(self) -> None:
+        self.record: JobRecord | None = None
+        self.early: JobChange | None = None  # came while the record was being read
+        self.listeners: dict[Listener, None] = {}
+
+    def learn(self, job: JobRecord) -> None:
+        """Take in the job as Postgres has it."""
+        if self.record is None:
+            self.record = job
+            if self.early is not None:
+                self.change(self.early)
+        else:
+            self.change(change_of(job))
+
+    def change(self, change: JobChange) -> None:
+        """Take in a change, unless it is not newer than what is known."""
+        if self.record is None:
+            if self.early is None or self.early.version < change.version:
+                self.early = change
+        elif change.version > self.record.version:
+            self.record = apply(change, self.record)
+            for listener in self.listeners:
+                listener.on_job(self.record)
 
 
 class Feed:
-    """The hub. `run` must be running for changes to arrive."""
+    """The hub. `run` must be running for snapshots and changes to arrive.
+
+    Args:
+        on_batch: called after changes that arrived together were handed to their listeners.
+    """
 
     def __init__(
         self, settings: Settings, database: Database, publisher: Publisher, channels: Channels
@@ -79,77 +89,110 @@ class Feed:
         self._database = database
         self._publisher = publisher
         self._channels = channels
-        self._followers: dict[UUID, set[_Follower]] = {}
+        self._followed: dict[UUID, _Followed] = {}
+        self._by_channel: dict[bytes, _Followed] = {}
         self._stale = asyncio.Event()
-        self._subscriber = Subscriber(settings, self._on_message, self._stale.set)
+        self._subscriber = Subscriber(settings, self._on_message, self._stale.set, self._end_batch)
+        self._snapshots = Snapshots(self._read)
+        self.on_batch: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Keep the connection and the truth, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._subscriber.run())
+            tasks.create_task(self._snapshots.run())
             tasks.create_task(self._reconcile_forever())
 
     @property
-    def follower_count(self) -> int:
-        """How many subscriptions follow jobs here."""
-        return len(set[_Follower]().union(*self._followers.values()))
+    def listener_count(self) -> int:
+        """How many listeners there are."""
+        return len({one for followed in self._followed.values() for one in followed.listeners})
 
-    async def follow(
-        self, job_ids: Sequence[UUID], user_id: str
-    ) -> AsyncGenerator[JobRecord, None]:
-        """Yield a snapshot of each job, then every newer version, until all have ended.
+    @property
+    def followed_count(self) -> int:
+        """How many jobs are followed."""
+        return len(self._followed)
 
-        Raises JobNotFound when one of them is not the user's.
+    async def watch(
+        self, job_ids: Sequence[UUID], user_id: str, listener: Listener
+    ) -> list[JobRecord]:
+        """The jobs as they are now; from now on the listener is told of higher versions.
+
+        Raises JobNotFound when one of them is not the user's, and what Postgres raises when it is
+        away; then nothing is followed.
         """
-        follower = _Follower(job_ids)
+        for job_id in job_ids:
+            self._join(job_id, listener)
         try:
-            await self._join(follower)
-            for job in await self._snapshot(follower, user_id):
-                yield job
-            while not follower.ended:
-                await follower.changed.wait()
-                for job in follower.take():
-                    yield job
-        finally:
-            await self._leave(follower)
+            unknown = [job_id for job_id in job_ids if not self._is_known(job_id)]
+            if unknown:
+                await self._snapshots.read(unknown)
+            return [self._snapshot(job_id, user_id) for job_id in job_ids]
+        except BaseException:
+            self.unwatch(job_ids, listener)
+            raise
 
-    async def _join(self, follower: _Follower) -> None:
-        for job_id in follower.job_ids:
-            self._followers.setdefault(job_id, set()).add(follower)
-        await self._subscriber.subscribe(self._channels.job(job_id) for job_id in follower.job_ids)
+    def unwatch(self, job_ids: Iterable[UUID], listener: Listener) -> None:
+        """Tell the listener nothing more of these jobs."""
+        left: list[str] = []
+        for job_id in job_ids:
+            followed = self._followed.get(job_id)
+            if followed is None or followed.listeners.pop(listener, self) is self:
+                continue
+            if not followed.listeners:
+                channel = self._channels.job(job_id)
+                del self._followed[job_id], self._by_channel[channel.encode()]
+                left.append(channel)
+        self._subscriber.unsubscribe(left)
 
-    async def _leave(self, follower: _Follower) -> None:
-        last: list[UUID] = []
-        for job_id in follower.job_ids:
-            followers = self._followers.get(job_id, set())
-            followers.discard(follower)
-            if not followers and self._followers.pop(job_id, None) is not None:
-                last.append(job_id)
-        await self._subscriber.unsubscribe(self._channels.job(job_id) for job_id in last)
+    def _join(self, job_id: UUID, listener: Listener) -> None:
+        followed = self._followed.get(job_id)
+        if followed is None:
+            followed = self._followed[job_id] = _Followed()
+            self._by_channel[self._channels.job(job_id).encode()] = followed
+        followed.listeners[listener] = None
 
-    async def _snapshot(self, follower: _Follower, user_id: str) -> list[JobRecord]:
+    def _is_known(self, job_id: UUID) -> bool:
+        """Whether what is known of a job is as new as Postgres: only while Redis tells."""
+        return self._subscriber.connected and self._followed[job_id].record is not None
+
+    def _snapshot(self, job_id: UUID, user_id: str) -> JobRecord:
+        followed = self._followed.get(job_id)
+        if followed is None or followed.record is None or followed.record.user_id != user_id:
+            raise JobNotFound(f"There is no job {job_id}.")
+        return followed.record
+
+    async def _read(self, job_ids: Sequence[UUID]) -> None:
+        """Read the truth about jobs whose changes are listened to from now on."""
+        await self._subscriber.subscribe(self._channels.job(job_id) for job_id in job_ids)
         async with self._database.read() as connection:
-            jobs = await read_jobs(connection, follower.job_ids, user_id)
-        for job_id in follower.job_ids:
-            if job_id not in jobs:
-                raise JobNotFound(f"There is no job {job_id}.")
-        follower.jobs = {job_id: jobs[job_id] for job_id in follower.job_ids}
-        for change in await self._publisher.newest(follower.job_ids):
-            follower.offer(change)
-        follower.take()
-        return list(follower.jobs.values())
+            jobs = await read_jobs_of_any_user(connection, job_ids)
+        self._learn(jobs.values())
+        await self._take_published(job_ids)
 
-    def _on_message(self, _channel: str, data: bytes) -> None:
+    async def _take_published(self, job_ids: Sequence[UUID]) -> None:
+        for change in await self._publisher.newest(job_ids):
+            if followed := self._followed.get(change.id):
+                followed.change(change)
+        self._end_batch()
+
+    def _learn(self, jobs: Iterable[JobRecord]) -> None:
+        for job in jobs:
+            if followed := self._followed.get(job.id):
+                followed.learn(job)
+        self._end_batch()
+
+    def _on_message(self, channel: bytes, data: bytes) -> None:
+        followed = self._by_channel.get(channel)
+        if followed is None:
+            return
         try:
-            change = decode(data)
+            followed.change(decode(data))
         except msgspec.DecodeError:
             _log.warning("a message that is no change was ignored", size_bytes=len(data))
-            return
-        self._dispatch(change)
 
-    def _dispatch(self, change: JobChange) -> None:
-        for follower in self._followers.get(change.id, ()):
-            follower.offer(change)
+    def _end_batch(self) -> None:
+        self.on_batch()
 
     async def _reconcile_forever(self) -> None:
         while True:
@@ -165,7 +208,11 @@ class Feed:
                 _log.warning("could not read followed jobs", error=type(error).__name__)
 
     async def _reconcile(self) -> None:
-        known = self._known_versions()
+        known = {
+            job_id: followed.record.version
+            for job_id, followed in self._followed.items()
+            if followed.record is not None
+        }
         if not known:
             return
         ids = list(known)
@@ -173,22 +220,13 @@ class Feed:
             versions = await read_versions(connection, ids)
             behind = [job_id for job_id, seen in known.items() if versions.get(job_id, 0) > seen]
             newer = await read_jobs_of_any_user(connection, behind) if behind else {}
-        for job in newer.values():
-            self._dispatch(change_of(job))
-        for change in await self._publisher.newest(ids):
-            self._dispatch(change)
+        self._learn(newer.values())
+        await self._take_published(ids)
         for job_id in known.keys() - versions.keys():
-            self._dispatch_gone(job_id)
+            self._end_deleted(job_id)
+        self._end_batch()
 
-    def _known_versions(self) -> dict[UUID, int]:
-        """The lowest version that any follower of a job has seen."""
-        return {
-            job_id: min(job.version for job in seen)
-            for job_id, followers in self._followers.items()
-            if (seen := [f.jobs[job_id] for f in followers if job_id in f.jobs])
-        }
-
-    def _dispatch_gone(self, job_id: UUID) -> None:
-        for follower in self._followers.get(job_id, ()):
-            if (job := follower.jobs.get(job_id)) and not job.state.is_terminal:
-                follower.offer(gone(job))
+    def _end_deleted(self, job_id: UUID) -> None:
+        followed = self._followed.get(job_id)
+        if followed and followed.record and not followed.record.state.is_terminal:
+            followed.change(gone(followed.record))

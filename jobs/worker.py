@@ -113,8 +113,8 @@ class Worker:
             wake=self._wake,
         )
 
-    def _on_message(self, runner: Runner, channel: str, data: bytes) -> None:
-        if channel == self._channels.wake:
+    def _on_message(self, runner: Runner, channel: bytes, data: bytes) -> None:
+        if channel == self._channels.wake.encode():
             self._wake.set()
             return
         verb, _, argument = data.decode(errors="replace").partition(" ")

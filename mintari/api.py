@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from core.log import configure_logging, drop
+from core.log import configure_logging
 from mintari.asgi import build_asgi
 from mintari.tokens import SetupError
+from transport.websocket import WebSocket
 
 if TYPE_CHECKING:
     from core.settings import Settings
 
-MAX_MESSAGE_BYTES = 64 * 1024
-"""Of one websocket message from a client; a large document with variables has some 5 KB."""
 SHUTDOWN_S = 5
 
 
@@ -23,8 +22,6 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises SetupError when settings forbid it."""
     check_schema_package()
     configure_logging(settings)
-    # A line for every socket that opens or closes would be the most of the log.
-    drop("uvicorn.error", ("connection open", "connection closed", '%s - "WebSocket %s"'))
     uvicorn.Server(server_config(settings)).run()
 
 
@@ -36,10 +33,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         port=settings.api_port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=MAX_MESSAGE_BYTES,
-        # It costs 40 to 100 KB a subscriber and gains little on messages of 500 bytes.
-        ws_per_message_deflate=False,
+        ws=WebSocket,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 
 from core.auth import issue_token
+from core.stopping import cancel_for_good
 from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
@@ -22,7 +24,8 @@ from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
 from transport.page import page_routes
-from transport.sockets import SocketEndpoint
+from transport.sockets import Sockets
+from transport.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,19 +35,19 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 DEV_TOKEN_TTL_S = 24 * 3600
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""As the Host header names them."""
 
 
 def build_asgi(settings: Settings) -> Starlette:
     """Build the application. Raises SetupError."""
     verifier = build_verifier(settings)
-    schema, make_context = graphql_schema(settings), context_maker(verifier)
-    http = HttpEndpoint(schema, make_context, settings.upload_max_bytes)
+    served = graphql_schema(settings)
+    http = HttpEndpoint(served.schema, context_maker(verifier), settings.upload_max_bytes)
     caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
-    socket = SocketEndpoint(schema, make_context, verifier, settings.allowed_origins, caps)
     max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
     routes = [
         Route("/graphql", http),
-        WebSocketRoute("/graphql", socket),
         Route(
             "/uploads",
             upload_endpoint(verifier),
@@ -62,14 +65,25 @@ def build_asgi(settings: Settings) -> Starlette:
         if auth_mode(settings) == "secret":
             routes.append(Route("/dev/token", _dev_token, methods=["POST"]))
         # DNS rebinding: a foreign page must not become "same origin" and fetch a token.
-        hosts = ["localhost", "127.0.0.1", "[::1]"]
-        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS)))
 
     @contextlib.asynccontextmanager
-    async def lifespan(asgi: Starlette) -> AsyncGenerator[None, None]:
-        async with open_app(settings) as service:
+    async def lifespan(asgi: Starlette) -> AsyncGenerator[dict[str, object], None]:
+        async with open_app(settings) as service, asyncio.TaskGroup() as tasks:
             asgi.state.service = service
-            yield
+            subscriptions = Subscriptions(served.schema, service)
+            sockets = Sockets(
+                service,
+                served,
+                subscriptions,
+                verifier,
+                caps,
+                allowed_hosts=LOCAL_HOSTS if settings.dev_mode else None,
+            )
+            running = [tasks.create_task(one.run()) for one in (subscriptions, sockets)]
+            # The event loop starts them before it takes the first connection.
+            yield {"sockets": sockets}
+            await cancel_for_good(running)
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 

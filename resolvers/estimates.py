@@ -54,11 +54,15 @@ class Estimates:
         """When a running job is expected to end; None for others and without history."""
         if job.state is not JobState.RUNNING or job.started_at is None:
             return None
-        durations = await self.durations(job.provider, job.model, size)
-        if durations is None:
-            return None
-        return Eta(
-            p50_at=job.started_at + timedelta(milliseconds=durations.p50_ms),
-            p90_at=job.started_at + timedelta(milliseconds=durations.p90_ms),
-            sample_size=durations.sample_size,
-        )
+        return eta_of(job, await self.durations(job.provider, job.model, size))
+
+
+def eta_of(job: JobRecord, durations: Durations | None) -> Eta | None:
+    """When a job that has started is expected to end; None without history."""
+    if job.started_at is None or durations is None:
+        return None
+    return Eta(
+        p50_at=job.started_at + timedelta(milliseconds=durations.p50_ms),
+        p90_at=job.started_at + timedelta(milliseconds=durations.p90_ms),
+        sample_size=durations.sample_size,
+    )

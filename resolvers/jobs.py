@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import asyncio
 from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput, JobNotFound
@@ -15,7 +15,9 @@ from resolvers.paging import Page, cut_page, page_limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from uuid import UUID
 
+    from core.auth import Viewer
     from core.vocabulary import JobState
     from db.records import JobRecord
     from resolvers.context import App, Request
@@ -61,6 +63,39 @@ async def page_jobs(
     return cut_page(found, limit)
 
 
+def followed_jobs(request: Request, ids: Sequence[str]) -> tuple[Viewer, list[UUID]]:
+    """Who wants to follow which jobs, each once. Raises Unauthenticated, InvalidInput, JobNotFound.
+
+    Whether the jobs are the viewer's is found out by `Feed.watch`.
+    """
+    viewer = request.require_viewer()
+    if not 1 <= len(ids) <= MAX_FOLLOWED:
+        raise InvalidInput(f"Follow 1 to {MAX_FOLLOWED} jobs at once.", field="jobIds")
+    job_ids = [parse_id(id_text) for id_text in dict.fromkeys(ids)]
+    known = list(dict.fromkeys(job_id for job_id in job_ids if job_id is not None))
+    if None in job_ids:
+        raise JobNotFound("There is no such job.")
+    return viewer, known
+
+
+class _Newest:
+    """Keeps the newest version of each job until it is asked for."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[UUID, JobRecord] = {}
+        self._changed = asyncio.Event()
+
+    def on_job(self, job: JobRecord) -> None:
+        self._jobs[job.id] = job
+        self._changed.set()
+
+    async def take(self) -> list[JobRecord]:
+        await self._changed.wait()
+        self._changed.clear()
+        jobs, self._jobs = self._jobs, {}
+        return list(jobs.values())
+
+
 async def follow_jobs(
     app: App, request: Request, ids: Sequence[str]
 ) -> AsyncGenerator[JobRecord, None]:
@@ -68,16 +103,19 @@ async def follow_jobs(
 
     Raises Unauthenticated, InvalidInput, JobNotFound.
     """
-    viewer = request.require_viewer()
-    if not 1 <= len(ids) <= MAX_FOLLOWED:
-        raise InvalidInput(f"Follow 1 to {MAX_FOLLOWED} jobs at once.", field="jobIds")
-    job_ids = [parse_id(id_text) for id_text in ids]
-    known = [job_id for job_id in job_ids if job_id is not None]
-    if len(known) < len(job_ids):
-        raise JobNotFound("There is no such job.")
-    async with aclosing(app.feed.follow(known, viewer.user_id)) as followed:
-        async for job in followed:
+    viewer, job_ids = followed_jobs(request, ids)
+    newest = _Newest()
+    shown = {job.id: job for job in await app.feed.watch(job_ids, viewer.user_id, newest)}
+    try:
+        for job in shown.values():
             yield job
+        while not all(job.state.is_terminal for job in shown.values()):
+            for job in await newest.take():
+                if job.version > shown[job.id].version:
+                    shown[job.id] = job
+                    yield job
+    finally:
+        app.feed.unwatch(job_ids, newest)
 
 
 async def cancel_job(app: App, request: Request, id_text: str) -> tuple[JobRecord, Cancelled]:

@@ -37,7 +37,7 @@ class Revocations:
         self._stale = asyncio.Event()
         self._subscriber = Subscriber(settings, self._on_message, self._stale.set)
 
-    def _on_message(self, _channel: str, _data: bytes) -> None:
+    def _on_message(self, _channel: bytes, _data: bytes) -> None:
         # The message says only that there is something to read: Postgres is the truth.
         self._stale.set()
 
@@ -46,10 +46,9 @@ class Revocations:
         revoked_at_s = self._revoked_at_s.get(viewer.user_id)
         return revoked_at_s is not None and viewer.issued_at_s <= revoked_at_s
 
-    async def wait(self, viewer: Viewer) -> None:
-        """Return when the viewer's token is revoked."""
-        while not self.covers(viewer):
-            await self._changed.wait()
+    async def changed(self) -> None:
+        """Return when somebody was revoked."""
+        await self._changed.wait()
 
     async def run(self) -> None:
         """Listen and read, until cancelled."""

@@ -8,6 +8,7 @@ import strawberry
 
 from core.errors import JOB_ERROR_MESSAGES, RETRYABLE_CODES
 from db.records import GenerationRecord, JobRecord
+from resolvers.estimates import Eta as Estimate
 from schema.context import Info
 from schema.enums import BlockStage, ErrorCode, ImageSize, JobState, ProgressKind, Stage
 from schema.pictures import Image, Preview, Upload
@@ -46,6 +47,11 @@ class Eta:
     p50_at: datetime = strawberry.field(description="Half of such frames were done by then.")
     p90_at: datetime = strawberry.field(description="Nine in ten of such frames were done by then.")
     sample_size: int = strawberry.field(description="How many recent frames this is made from.")
+
+    @classmethod
+    def from_estimate(cls, eta: Estimate | None) -> Eta | None:
+        """As clients see it."""
+        return eta and cls(p50_at=eta.p50_at, p90_at=eta.p90_at, sample_size=eta.sample_size)
 
 
 @strawberry.type(
@@ -115,8 +121,7 @@ class Job:
         generation = await info.context.loaders.generation(self.record.generation_id)
         if generation is None:
             return None
-        eta = await info.context.app.estimates.eta(self.record, generation.size)
-        return eta and Eta(p50_at=eta.p50_at, p90_at=eta.p90_at, sample_size=eta.sample_size)
+        return Eta.from_estimate(await info.context.app.estimates.eta(self.record, generation.size))
 
     @strawberry.field(description="Hash of everything that makes its grid's pictures.")
     async def prompt_hash(self, info: Info) -> str | None:

@@ -21,16 +21,25 @@ class Caps:
         self._most = {"user": per_user, "address": per_address}
         self._open: Counter[tuple[str, str]] = Counter()
 
-    @contextlib.contextmanager
-    def hold(self, kind: str, name: str) -> Generator[None]:
-        """Count one more for the length of the block. Raises TooManySocketsError."""
+    def take(self, kind: str, name: str) -> None:
+        """Count one more, until `release`. Raises TooManySocketsError."""
         key, most = (kind, name), self._most[kind]
         if self._open[key] >= most:
             raise TooManySocketsError(f"{most} sockets per {kind} are allowed; close some")
         self._open[key] += 1
+
+    def release(self, kind: str, name: str) -> None:
+        """Count one less."""
+        key = (kind, name)
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+    @contextlib.contextmanager
+    def hold(self, kind: str, name: str) -> Generator[None]:
+        """Count one more for the length of the block. Raises TooManySocketsError."""
+        self.take(kind, name)
         try:
             yield
         finally:
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
+            self.release(kind, name)

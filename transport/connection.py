@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import GraphQLError
-from starlette.websockets import WebSocketDisconnect
-from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.types.execution import PreExecutionError
+from graphql import GraphQLError, OperationType, get_operation_ast
 
-from core.log import get_logger
-from transport.caps import Caps, TooManySocketsError
+from resolvers.context import Request
+from transport import frames
+from transport.caps import TooManySocketsError
+from transport.frames import Opcode
 from transport.identity import apply_token, token_of_payload
+from transport.masking import mask
+from transport.membership import SocketMember
 from transport.messages import (
     Complete,
     Init,
@@ -23,16 +23,18 @@ from transport.messages import (
     Operation,
     Ping,
     Subscribe,
-    close_reason,
     read_message,
 )
+from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
-    import strawberry
-    from starlette.websockets import WebSocket
+    from collections.abc import Iterable, Sequence
+    from uuid import UUID
 
-    from core.auth import Verifier, Viewer
-    from schema.context import Context
+    from core.auth import Viewer
+    from transport.groups import Result
+    from transport.sockets import Sockets
+    from transport.websocket import WebSocket
 
 TRY_AGAIN_LATER = 1013
 """Registered at IANA for websockets; the graphql-ws client comes back after it."""
@@ -42,201 +44,267 @@ MAX_OPERATIONS = 100
 MAX_MESSAGES = 200
 MESSAGES_WINDOW_S = 10.0
 """So many messages in so many seconds are no grid any more."""
+MAX_HELD_BYTES = 256 * 1024
+"""Newest states that wait for a client that does not read: some 300 frames."""
 
-_log = get_logger(__name__)
-
-
-class _Closed(Exception):  # leaves the loops, nothing else
-    """The connection ends with a code and a reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+NAME_ONE = "Name one of the document's operations in `operationName`."
 
 
 class Connection:
-    """A socket that was accepted with the protocol. `run` returns when it is closed."""
+    """A socket that was accepted with the protocol. Nothing that a client sends raises here."""
 
-    def __init__(
-        self,
-        socket: WebSocket,
-        schema: strawberry.Schema,
-        context: Context,
-        verifier: Verifier,
-        caps: Caps,
-    ) -> None:
-        self._caps = caps
-        self._held = contextlib.ExitStack()
+    __slots__ = (
+        "_count",
+        "_expiry",
+        "_held",
+        "_is_acknowledged",
+        "_is_initialised",
+        "_operations",
+        "_request",
+        "_socket",
+        "_sockets",
+        "_user",
+        "_window_s",
+    )
+
+    def __init__(self, sockets: Sockets, socket: WebSocket) -> None:
+        self._sockets = sockets
         self._socket = socket
-        self._schema = schema
-        self._context = context
-        self._verifier = verifier
-        self._initialised = False
-        self._acknowledged = False
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._received_at_s: list[float] = []
+        self._request = Request(viewer=None, remote_address=socket.address)
+        self._is_initialised = False
+        self._is_acknowledged = False
+        self._operations: dict[str, SocketMember | asyncio.Task[None]] = {}
+        self._held: dict[tuple[SocketMember, UUID], bytes] = {}
+        self._count, self._window_s = 0, time.monotonic()
+        self._user: str | None = None
+        loop = asyncio.get_running_loop()
+        self._expiry = loop.call_later(INIT_TIMEOUT_S, self._time_out)
 
-    async def run(self) -> None:
-        """Serve until either side closes. Nothing that a client sends raises out of here."""
+    # --- what the socket calls ---
+
+    def on_text(self, data: bytes) -> None:
+        """Take a message."""
+        if not self._is_in_rate():
+            self._socket.close(
+                1008, f"More than {MAX_MESSAGES} messages in {MESSAGES_WINDOW_S:g} s"
+            )
+            return
         try:
-            with self._held:
-                await self._serve()
-        except* WebSocketDisconnect:
-            pass
-        except* _Closed as closed:
-            await self._close(closed)
-        except* RuntimeError as group:
-            # Starlette's word for sending to a socket that has gone meanwhile.
-            _log.debug("socket went while it was written to", error=str(group.exceptions[0]))
+            message = read_message(data)
+        except InvalidMessageError as error:
+            self._socket.close(4400, str(error))
+            return
+        match message:
+            case Init():
+                self._init(message)
+            case Ping(payload):
+                pong = {"type": "pong"} if payload is None else {"type": "pong", "payload": payload}
+                self._send(pong)
+            case Subscribe():
+                self._subscribe(message)
+            case Complete(operation_id):
+                self._stop(self._operations.pop(operation_id, None))
+            case _:
+                pass
 
-    async def _serve(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(self._await_init())
-            try:
-                await self._read(tasks)
-            finally:
-                waiting.cancel()
-                for operation in self._operations.values():
-                    operation.cancel()
+    def on_binary(self) -> None:
+        """Messages are text."""
+        self._socket.close(4400, "Invalid message: messages are text")
 
-    async def _close(self, group: BaseExceptionGroup[_Closed]) -> None:
-        closed = group.exceptions[0]
-        while isinstance(closed, BaseExceptionGroup):
-            closed = closed.exceptions[0]
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await self._socket.close(closed.code, close_reason(closed.reason))
+    def on_writable(self) -> None:
+        """Send the newest states that had to wait."""
+        held, self._held = self._held, {}
+        ended: dict[SocketMember, None] = {}
+        for (member, _), payload in held.items():
+            self._socket.write(frames.text(member.message(payload)))
+            if member.has_ended:
+                ended[member] = None
+        for member in ended:
+            self.complete(member)
+        self._socket.resume_reading()
 
-    async def _await_init(self) -> None:
-        await asyncio.sleep(INIT_TIMEOUT_S)
-        if not self._initialised:
-            raise _Closed(4408, "Connection initialisation timeout")
+    def on_closed(self) -> None:
+        """Leave everything."""
+        self._expiry.cancel()
+        operations, self._operations = self._operations, {}
+        for operation in operations.values():
+            self._stop(operation)
+        self._held.clear()
+        self._sockets.forget(self, self._request, self._user)
 
-    async def _read(self, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            text = await self._receive()
-            self._count_message()
-            try:
-                message = read_message(text)
-            except InvalidMessageError as error:
-                raise _Closed(4400, str(error)) from None
-            match message:
-                case Init():
-                    await self._init(message, tasks)
-                case Ping(payload):
-                    await self._send_signal("pong", payload)
-                case Subscribe():
-                    self._subscribe(message, tasks)
-                case Complete(operation_id):
-                    if operation := self._operations.pop(operation_id, None):
-                        operation.cancel()
-                case _:
-                    pass
+    # --- what members call ---
 
-    async def _receive(self) -> str:
-        message = await self._socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1005))
-        text = message.get("text")
-        if text is None:
-            raise _Closed(4400, "Invalid message: messages are text")
-        return text
+    def deliver(self, member: SocketMember, results: Sequence[Result], data: bytes) -> None:
+        """Send results, or keep the newest of each job while the client does not read."""
+        if not self._socket.is_full:
+            self._socket.write(data)
+            return
+        for job_id, payload in results:
+            self._held[(member, job_id)] = payload
+        if sum(map(len, self._held.values())) > MAX_HELD_BYTES:
+            self._socket.close(TRY_AGAIN_LATER, "Too much is waiting to be read")
 
-    def _count_message(self) -> None:
-        now_s = time.monotonic()
-        since_s = now_s - MESSAGES_WINDOW_S
-        self._received_at_s = [at_s for at_s in self._received_at_s if at_s > since_s]
-        self._received_at_s.append(now_s)
-        if len(self._received_at_s) > MAX_MESSAGES:
-            raise _Closed(1008, f"More than {MAX_MESSAGES} messages in {MESSAGES_WINDOW_S:g} s")
+    def holds(self, member: SocketMember) -> bool:
+        """Whether something of a member's waits to be sent."""
+        return any(one is member for one, _ in self._held)
 
-    async def _init(self, message: Init, tasks: asyncio.TaskGroup) -> None:
-        if self._initialised:
-            raise _Closed(4429, "Too many initialisation requests")
-        self._initialised = True
-        request = self._context.request
-        token = token_of_payload(message.payload)
-        await apply_token(self._verifier, self._context.app, request, token)
-        if request.refusal is not None:
-            raise _Closed(4403, f"Forbidden: {request.refusal.message}")
-        if request.viewer is not None:
-            try:
-                self._held.enter_context(self._caps.hold("user", request.viewer.user_id))
-            except TooManySocketsError as error:
-                raise _Closed(TRY_AGAIN_LATER, str(error)) from None
-        await self._send({"type": "connection_ack"})
-        self._acknowledged = True
-        if request.viewer is not None:
-            tasks.create_task(self._expire(request.viewer.expires_at_s))
-            tasks.create_task(self._revoke(request.viewer))
+    def complete(self, member: SocketMember) -> None:
+        """Tell that a subscription has ended."""
+        self._end(member.operation_id, {"type": "complete"})
 
-    async def _expire(self, expires_at_s: float) -> None:
-        await asyncio.sleep(max(0.0, expires_at_s - time.time()))
-        await self._forbid("the token has expired")
+    def fail(self, member: SocketMember, errors: list[dict[str, Any]]) -> None:
+        """Tell that a subscription cannot go on."""
+        self._end(member.operation_id, {"type": "error", "payload": errors})
 
-    async def _revoke(self, viewer: Viewer) -> None:
-        await self._context.app.revocations.wait(viewer)
-        await self._forbid("the token was revoked")
+    # --- the life of the connection ---
 
-    async def _forbid(self, reason: str) -> NoReturn:
+    @property
+    def viewer(self) -> Viewer | None:
+        """Who is on the other side."""
+        return self._request.viewer
+
+    def ping(self) -> None:
+        """Ask for a sign of life; without one since the last ping, hang up."""
+        if not self._socket.answered_ping:
+            self._socket.abort()
+            return
+        self._socket.answered_ping = False
+        self._socket.write(frames.ping())
+
+    def forbid(self, reason: str) -> None:
         """Tell every operation, then close with 4403: clients come back with a new token."""
         text = f"{reason.capitalize()}."
         error = {"message": text, "extensions": {"code": "UNAUTHENTICATED"}}
-        for operation_id in list(self._operations):
-            await self._end(operation_id, {"type": "error", "payload": [error]})
-        raise _Closed(4403, f"Forbidden: {reason}")
+        for operation_id, operation in list(self._operations.items()):
+            self._stop(operation)
+            self._end(operation_id, {"type": "error", "payload": [error]})
+        self._socket.close(4403, f"Forbidden: {reason}")
 
-    def _subscribe(self, message: Subscribe, tasks: asyncio.TaskGroup) -> None:
-        if not self._acknowledged:
-            raise _Closed(4401, "Unauthorized")
-        if message.id in self._operations:
-            raise _Closed(4409, f"Subscriber for {message.id} already exists")
-        run = self._refuse if len(self._operations) >= MAX_OPERATIONS else self._operate
-        self._operations[message.id] = tasks.create_task(run(message.id, message.payload))
+    def _is_in_rate(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._window_s >= MESSAGES_WINDOW_S:
+            self._count, self._window_s = 0, now_s
+        self._count += 1
+        return self._count <= MAX_MESSAGES
 
-    async def _refuse(self, operation_id: str, _operation: Operation) -> None:
-        text = f"{MAX_OPERATIONS} operations at once are allowed on a socket. Complete some."
-        error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
-        await self._end(operation_id, {"type": "error", "payload": [error]})
+    def _time_out(self) -> None:
+        if self._is_initialised:
+            self.forbid("the token has expired")
+        else:
+            self._socket.close(4408, "Connection initialisation timeout")
 
-    async def _operate(self, operation_id: str, operation: Operation) -> None:
-        """Run an operation of any kind; it ends with complete, or error before its first result."""
-        try:
-            results = await self._schema.stream(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=self._context,
-                operation_name=operation.operation_name,
-                operation_extensions=operation.extensions,
-            )
-            async with contextlib.aclosing(results):
-                async for result in results:
-                    if isinstance(result, PreExecutionError):
-                        payload = [error.formatted for error in result.errors or ()]
-                        await self._end(operation_id, {"type": "error", "payload": payload})
-                        return
-                    await self._send_next(operation_id, result)
-        except (CannotGetOperationTypeError, GraphQLError) as error:
-            payload = [{"message": str(error) or "Name an operation of the document."}]
-            await self._end(operation_id, {"type": "error", "payload": payload})
+    def _init(self, message: Init) -> None:
+        if self._is_initialised:
+            self._socket.close(4429, "Too many initialisation requests")
             return
-        await self._end(operation_id, {"type": "complete"})
+        self._is_initialised = True
+        self._expiry.cancel()
+        self._sockets.start(self._identify(message.payload))
 
-    async def _send_next(self, operation_id: str, result: Any) -> None:
+    async def _identify(self, payload: dict[str, Any] | None) -> None:
+        sockets, request = self._sockets, self._request
+        await apply_token(sockets.verifier, sockets.app, request, token_of_payload(payload))
+        if request.refusal is not None:
+            self._socket.close(4403, f"Forbidden: {request.refusal.message}")
+            return
+        if request.viewer is not None:
+            try:
+                sockets.caps.take("user", request.viewer.user_id)
+            except TooManySocketsError as error:
+                self._socket.close(TRY_AGAIN_LATER, str(error))
+                return
+            self._user = request.viewer.user_id
+            left_s = max(0.0, request.viewer.expires_at_s - time.time())
+            self._expiry = asyncio.get_running_loop().call_later(left_s, self._time_out)
+        self._is_acknowledged = True
+        self._send({"type": "connection_ack"})
+
+    # --- operations ---
+
+    def _subscribe(self, message: Subscribe) -> None:
+        operation_id = message.id
+        if not self._is_acknowledged:
+            self._socket.close(4401, "Unauthorized")
+        elif operation_id in self._operations:
+            self._socket.close(4409, f"Subscriber for {operation_id} already exists")
+        elif len(self._operations) >= MAX_OPERATIONS:
+            text = f"{MAX_OPERATIONS} operations at once are allowed on a socket. Complete some."
+            error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
+            self._send({"id": operation_id, "type": "error", "payload": [error]})
+        else:
+            self._operate(operation_id, message.payload)
+
+    def _operate(self, operation_id: str, operation: Operation) -> None:
+        checked = self._sockets.documents.check(operation.query)
+        if checked.errors or checked.document is None:
+            self._refuse(operation_id, operation, checked.errors)
+            return
+        node = get_operation_ast(checked.document, operation.operation_name)
+        if node is None:
+            self._refuse(operation_id, operation, (GraphQLError(NAME_ONE),))
+            return
+        if node.operation is not OperationType.SUBSCRIPTION:
+            task = self._sockets.start(self._execute(operation_id, operation))
+            self._operations[operation_id] = task
+            return
+        member = SocketMember(self, operation_id)
+        self._operations[operation_id] = member
+        try:
+            member.group = self._sockets.subscriptions.join(
+                member,
+                self._request,
+                text=operation.query,
+                document=checked.document,
+                operation_name=operation.operation_name,
+                variables=operation.variables,
+            )
+        except RefusedError as refused:
+            self.fail(member, refused.errors)
+
+    def _refuse(
+        self, operation_id: str, operation: Operation, errors: Iterable[GraphQLError]
+    ) -> None:
+        masked = [mask(error, operation.operation_name).formatted for error in errors]
+        self._send({"id": operation_id, "type": "error", "payload": masked})
+
+    async def _execute(self, operation_id: str, operation: Operation) -> None:
+        """Run a query or mutation; it ends with complete, or error before its result."""
+        result = await self._sockets.schema.execute(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=self._sockets.context(self._request),
+            operation_name=operation.operation_name,
+            operation_extensions=operation.extensions,
+        )
+        errors = [error.formatted for error in result.errors or ()]
+        if result.data is None and not any("path" in error for error in errors):
+            self._end(operation_id, {"type": "error", "payload": errors})
+            return
         payload: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            payload["errors"] = [error.formatted for error in result.errors]
+        if errors:
+            payload["errors"] = errors
         if result.extensions:
             payload["extensions"] = result.extensions
-        await self._send({"id": operation_id, "type": "next", "payload": payload})
+        if operation_id in self._operations:
+            self._send({"id": operation_id, "type": "next", "payload": payload})
+        self._end(operation_id, {"type": "complete"})
 
-    async def _end(self, operation_id: str, message: dict[str, Any]) -> None:
+    def _stop(self, operation: SocketMember | asyncio.Task[None] | None) -> None:
+        if isinstance(operation, SocketMember):
+            operation.leave()
+            for key in [key for key in self._held if key[0] is operation]:
+                del self._held[key]
+        elif operation is not None:
+            operation.cancel()
+
+    def _end(self, operation_id: str, message: dict[str, Any]) -> None:
         """The last message of an operation; afterwards its id is free again."""
         if self._operations.pop(operation_id, None) is not None:
-            await self._send({"id": operation_id, **message})
+            self._send({"id": operation_id, **message})
 
-    async def _send_signal(self, kind: str, payload: dict[str, Any] | None) -> None:
-        await self._send({"type": kind} if payload is None else {"type": kind, "payload": payload})
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        await self._socket.send_text(msgspec.json.encode(message).decode())
+    def _send(self, message: dict[str, Any]) -> None:
+        payload = msgspec.json.encode(message)
+        self._socket.write(frames.header(Opcode.TEXT, len(payload)) + payload)
+        if self._socket.is_full:
+            # No new questions before the answers are read.
+            self._socket.pause_reading()

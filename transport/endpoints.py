@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schema.build import build_schema
 from transport.documents import CheckedDocuments, Documents
@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from core.settings import Settings
 
 
-def graphql_schema(settings: Settings) -> strawberry.Schema:
+class Served(NamedTuple):
+    """What transports need to execute a document."""
+
+    schema: strawberry.Schema
+    documents: Documents
+
+
+def graphql_schema(settings: Settings) -> Served:
     """Build it; one per process."""
     introspection = settings.introspection
     if introspection is None:
@@ -24,4 +31,4 @@ def graphql_schema(settings: Settings) -> strawberry.Schema:
     # Strawberry has no public name for graphql-core's schema behind its own.
     core = schema._schema  # pyright: ignore[reportPrivateUsage]
     documents.append(Documents(core, introspection=introspection))
-    return schema
+    return Served(schema, documents[0])

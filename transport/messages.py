@@ -11,8 +11,6 @@ from typing import Any
 import msgspec
 
 MAX_ID_CHARS = 128
-MAX_REASON_BYTES = 123
-"""Of a close reason (RFC 6455, section 5.5); a longer one would end the socket with 1006."""
 
 
 class Init(msgspec.Struct, frozen=True, tag_field="type", tag="connection_init"):
@@ -63,7 +61,7 @@ class InvalidMessageError(Exception):
     """The text is no message of the protocol; the text says why."""
 
 
-def read_message(text: str) -> Message:
+def read_message(text: bytes) -> Message:
     """Read a message. Raises InvalidMessageError."""
     try:
         message = _decoder.decode(text)
@@ -74,8 +72,3 @@ def read_message(text: str) -> Message:
     if isinstance(message, Subscribe | Complete) and not 0 < len(message.id) <= MAX_ID_CHARS:
         raise InvalidMessageError(f"Invalid message: `id` must have 1 to {MAX_ID_CHARS} characters")
     return message
-
-
-def close_reason(text: str) -> str:
-    """The text as a close reason may be: 123 bytes of UTF-8."""
-    return text.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")

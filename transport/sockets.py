@@ -1,75 +1,161 @@
-"""GraphQL over websockets: who may open one, and with which protocol."""
+"""GraphQL over websockets: who may open one, with which protocol, and everybody who has one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from starlette.websockets import WebSocket
-
 from core.log import get_logger
+from schema.context import Context
+from schema.loaders import make_loaders
 from transport.caps import Caps, TooManySocketsError
 from transport.connection import TRY_AGAIN_LATER, Connection
+from transport.handshake import HandshakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    import strawberry
-    from starlette.requests import HTTPConnection
-    from starlette.types import Receive, Scope, Send
+    from collections.abc import Coroutine
 
     from core.auth import Verifier
-    from schema.context import Context
+    from resolvers.context import App, Request
+    from transport.endpoints import Served
+    from transport.handshake import Handshake
+    from transport.subscriptions import Subscriptions
+    from transport.websocket import WebSocket
 
 # By name: the legacy `graphql-ws` protocol is another one, with a known authentication bypass.
 PROTOCOL = "graphql-transport-ws"
+PATH = "/graphql"
+PING_EVERY_S = 20.0
+"""Between two pings of a socket; one that has not answered the last one by then is dead."""
+PING_SLICES = 100
+"""The pings of all sockets are spread over that many moments."""
 
 _log = get_logger(__name__)
 
 
-class SocketEndpoint:
-    """The websocket side. `make_context` makes the context of one socket."""
+class Sockets:
+    """The websocket side of an API process. `run` must be running.
+
+    Args:
+        allowed_hosts: names that a page's address may have; None allows all.
+    """
 
     def __init__(
         self,
-        schema: strawberry.Schema,
-        make_context: Callable[[HTTPConnection], Awaitable[Context]],
+        app: App,
+        served: Served,
+        subscriptions: Subscriptions,
         verifier: Verifier,
-        allowed_origins: tuple[str, ...],
         caps: Caps,
+        *,
+        allowed_hosts: frozenset[str] | None = None,
     ) -> None:
-        self._schema = schema
-        self._make_context = make_context
-        self._verifier = verifier
-        self._caps = caps
-        self._allowed_origins = frozenset(origin.lower() for origin in allowed_origins)
+        self.app = app
+        self.schema, self.documents = served
+        self.subscriptions = subscriptions
+        self.verifier = verifier
+        self.caps = caps
+        origins = app.settings.allowed_origins
+        self._allowed_origins = frozenset(origin.lower() for origin in origins)
+        self._allowed_hosts = allowed_hosts
+        self._open: dict[Connection, None] = {}
+        self._tasks: asyncio.TaskGroup | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one socket until it is closed."""
-        socket = WebSocket(scope, receive, send)
-        if not self._is_allowed(socket):
-            # Closing before accepting answers the handshake with 403.
-            await socket.close(1008)
-            return
-        if PROTOCOL not in scope["subprotocols"]:
-            await socket.accept()
-            await socket.close(4406, "Subprotocol not acceptable")
-            return
-        await socket.accept(PROTOCOL)
-        context = await self._make_context(socket)
-        connection = Connection(socket, self._schema, context, self._verifier, self._caps)
+    async def run(self) -> None:
+        """Serve what needs a task of its own, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._ping_forever())
+            tasks.create_task(self._watch_revocations())
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a part of an operation, which must not raise."""
+        assert self._tasks is not None, "Sockets.run is not running"
+        return self._tasks.create_task(self._guarded(work))
+
+    def context(self, request: Request) -> Context:
+        """What resolvers of a socket's operation get."""
+        return Context(app=self.app, request=request, loaders=make_loaders(self.app, request))
+
+    @property
+    def open_count(self) -> int:
+        """How many sockets are open."""
+        return len(self._open)
+
+    # --- what the websocket protocol calls ---
+
+    def protocol_for(self, handshake: Handshake) -> str | None:
+        """The protocol, if the client offers it. Raises HandshakeError for whom may not come in."""
+        if handshake.path != PATH:
+            raise HandshakeError(HTTPStatus.NOT_FOUND, f"Websockets are served at {PATH}.")
+        if not self._is_allowed(handshake):
+            raise HandshakeError(HTTPStatus.FORBIDDEN, "This page may not connect.")
+        return PROTOCOL if PROTOCOL in handshake.protocols else None
+
+    def opened(self, socket: WebSocket, handshake: Handshake) -> Connection | None:
+        """Take a new socket, unless it speaks another protocol or there are too many."""
+        if PROTOCOL not in handshake.protocols:
+            socket.close(4406, "Subprotocol not acceptable")
+            return None
         try:
-            with self._caps.hold("address", context.request.remote_address or ""):
-                await connection.run()
+            self.caps.take("address", socket.address or "")
         except TooManySocketsError as error:
-            await socket.close(TRY_AGAIN_LATER, str(error))
+            socket.close(TRY_AGAIN_LATER, str(error))
+            return None
+        connection = Connection(self, socket)
+        self._open[connection] = None
+        return connection
 
-    def _is_allowed(self, socket: WebSocket) -> bool:
+    def forget(self, connection: Connection, request: Request, user_id: str | None) -> None:
+        """A socket is closed."""
+        if self._open.pop(connection, self) is None:
+            self.caps.release("address", request.remote_address or "")
+            if user_id is not None:
+                self.caps.release("user", user_id)
+
+    # --- inside ---
+
+    def _is_allowed(self, handshake: Handshake) -> bool:
         """Browsers send cookies to any site's socket: only pages that may are let in."""
-        origin = socket.headers.get("origin")
+        origin, host = handshake.header(b"origin"), (handshake.header(b"host") or "").lower()
+        if self._allowed_hosts is not None and _name_of(host) not in self._allowed_hosts:
+            return False
         if origin is None or origin.lower() in self._allowed_origins:
             return True
-        if urlsplit(origin.lower()).netloc == socket.headers.get("host", "").lower():
+        if urlsplit(origin.lower()).netloc == host:
             return True
         _log.warning("socket of a foreign page refused, see ALLOWED_ORIGINS", origin=origin[:200])
         return False
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            # One operation must not end all of them.
+            _log.exception("an operation on a socket failed")
+
+    async def _ping_forever(self) -> None:
+        while True:
+            connections = list(self._open)
+            size = len(connections) // PING_SLICES + 1
+            pause_s = PING_EVERY_S / (len(connections) // size + 1)
+            for start in range(0, len(connections) + 1, size):
+                await asyncio.sleep(pause_s)
+                for connection in connections[start : start + size]:
+                    if connection in self._open:
+                        connection.ping()
+
+    async def _watch_revocations(self) -> None:
+        while True:
+            await self.app.revocations.changed()
+            for connection in list(self._open):
+                if connection.viewer and self.app.revocations.covers(connection.viewer):
+                    connection.forbid("the token was revoked")
+
+
+def _name_of(host: str) -> str:
+    """A Host header without its port."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host

@@ -43,10 +43,10 @@ async def test_a_subscription_leaves_nothing_behind(api: Api) -> None:
     ids = [job["id"] for job in (await ann.started(prompt="a"))["jobs"]]
     async with ann.socket() as socket:
         await anext(aiter(socket.subscribe(FOLLOW, ids=ids)))
-        assert api.service.feed.follower_count == 1
+        assert api.service.feed.listener_count == 1
 
     async def nobody() -> bool:
-        return api.service.feed.follower_count == 0
+        return api.service.feed.listener_count == 0
 
     await wait_until(nobody, what="the end of the subscription")
 

@@ -237,7 +237,7 @@ async def test_complete_stops_an_operation_and_frees_its_id(api: Api) -> None:
         await works(socket)
 
     async def nobody() -> bool:
-        return api.service.feed.follower_count == 0
+        return api.service.feed.listener_count == 0
 
     await wait_until(nobody, what="the end of all subscriptions")
 

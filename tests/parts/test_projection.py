@@ -1,0 +1,182 @@
+"""Compiled selections give the same bytes as graphql-core, whatever is selected."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from graphql import parse
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.auth import Viewer
+from core.vocabulary import BlockStage, ErrorCode, JobState, ProgressKind, Stage
+from db.jobs import read_jobs_of_any_user
+from resolvers.context import Request
+from resolvers.facts import Facts
+from schema.context import Context
+from schema.loaders import make_loaders
+from transport.endpoints import graphql_schema
+from transport.execution import Execution, build_execution, core_schema
+from transport.projection import Projection, compile_projection
+from transport.renderers import Executing, Projecting
+
+if TYPE_CHECKING:
+    from db.records import JobRecord
+    from tests.conftest import Api
+
+FLAT = [
+    *("id", "variant", "version", "state", "stage", "progress", "progressKind", "seed"),
+    *("seedLocked", "provider", "model", "retryCount", "generationTimeMs", "createdAt"),
+    *("startedAt", "finishedAt", "queuePosition", "promptHash", "assembledPrompt", "__typename"),
+]
+NESTED = {
+    "preview": ["url", "__typename"],
+    "image": ["thumbhash", "width", "height", "bytes", "contentType", "url", "thumbnailUrl"],
+    "error": ["code", "message", "retryable", "blockStage", "__typename"],
+    "eta": ["p50At", "p90At", "sampleSize"],
+}
+LEFT_TO_GRAPHQL = ["generation { id prompt }", "regeneratedFrom { id }", "regenerations { id }"]
+DIRECTIVES = ["", "", "", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: false)"]
+
+
+@st.composite
+def selections(draw: st.DrawFn, depth: int = 0) -> str:
+    """Fields of a job in any order: aliased, repeated, nested, in fragments, with directives."""
+    parts: list[str] = []
+    for _ in range(draw(st.integers(1, 6))):
+        kind = draw(st.sampled_from(["flat", "flat", "alias", "nested", "inline", "spread"]))
+        directive = draw(st.sampled_from(DIRECTIVES))
+        if kind == "flat":
+            parts.append(draw(st.sampled_from(FLAT)) + directive)
+        elif kind == "alias":
+            parts.append(f"a_{draw(st.sampled_from(FLAT))}: " + draw(st.sampled_from(FLAT)))
+            # The same alias for two fields is no valid document.
+            name = parts.pop().partition(": ")[2]
+            parts.append(f"a_{name}: {name}{directive}")
+        elif kind == "nested":
+            name = draw(st.sampled_from(list(NESTED)))
+            inner = draw(st.lists(st.sampled_from(NESTED[name]), min_size=1, max_size=4))
+            parts.append(f"{name}{directive} {{ {' '.join(inner)} }}")
+        elif kind == "spread":
+            parts.append(f"...Parts{directive}")
+        elif depth < 2:
+            on = draw(st.sampled_from(["... on Job", "..."]))
+            parts.append(f"{on}{directive} {{ {draw(selections(depth=depth + 1))} }}")
+    return " ".join(parts) or "id"
+
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@st.composite
+def versions(draw: st.DrawFn, job: JobRecord) -> JobRecord:
+    """The job at any point of its life."""
+    state = draw(st.sampled_from(list(JobState)))
+    keys = {"preview_key": draw(st.sampled_from([None, "previews/x/1-1.webp"]))}
+    if state is JobState.SUCCESS:
+        keys |= {"image_key": "images/x.webp", "thumbnail_key": "t.webp", "thumbhash": 'a"/+='}
+        keys |= {"content_type": "image/webp"}
+    return msgspec.structs.replace(
+        job,
+        **keys,
+        state=state,
+        stage=draw(st.none() | st.sampled_from(list(Stage))),
+        progress=draw(st.integers(0, 100)),
+        progress_kind=draw(st.sampled_from(list(ProgressKind))),
+        version=draw(st.integers(0, 2**31 - 1)),
+        seed=draw(st.integers(0, 2**31 - 1)),
+        model=draw(st.text(max_size=8)),
+        width_px=1 if state is JobState.SUCCESS else None,
+        height_px=2 if state is JobState.SUCCESS else None,
+        size_bytes=3 if state is JobState.SUCCESS else None,
+        generation_time_ms=draw(st.none() | st.integers(0, 10**6)),
+        error_code=draw(st.sampled_from(list(ErrorCode))) if state is JobState.FAILED else None,
+        block_stage=draw(st.none() | st.sampled_from(list(BlockStage))),
+        started_at=draw(st.none() | moments),
+        finished_at=draw(st.none() | moments),
+    )
+
+
+class Lab:
+    """Both ways to render, over the parts of a running API."""
+
+    def __init__(self, api: Api) -> None:
+        self.app = api.service
+        self.schema = graphql_schema(api.service.settings).schema
+        now = datetime.now(UTC) + timedelta(hours=1)
+        viewer = Viewer(user_id="ann", issued_at_s=0, expires_at_s=now.timestamp())
+        self.request = Request(viewer=viewer)
+
+    def execution(self, document: str, variables: dict[str, Any]) -> Execution:
+        context = Context(self.app, self.request, make_loaders(self.app, self.request))
+        built = build_execution(self.schema, parse(document), variables, None, context)
+        assert isinstance(built, Execution), built
+        return built
+
+    def projection(self, execution: Execution) -> Projection | None:
+        return compile_projection(
+            core_schema(self.schema), execution.fragments, execution.variables, execution.operation
+        )
+
+    async def both(self, document: str, yes: bool, job: JobRecord) -> tuple[bytes, bytes]:
+        execution = self.execution(document, {"ids": [str(job.id)], "yes": yes})
+        projection = self.projection(execution)
+        assert projection is not None
+        facts = Facts(lambda: make_loaders(self.app, self.request), self.app.estimates)
+        compiled = Projecting(projection, facts)
+        expected = await Executing(execution, None).soon(job)
+        soon = await compiled.soon(job)
+        # What was read once is known: the next version costs no read.
+        assert compiled.now(job) == soon
+        return soon, expected
+
+
+@pytest.fixture
+async def job(api: Api) -> JobRecord:
+    started = await api.client("ann").started(prompt="a lake", variantCount=1)
+    job_id = UUID(started["jobs"][0]["id"])
+    async with api.service.database.read() as connection:
+        return (await read_jobs_of_any_user(connection, [job_id]))[job_id]
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+async def test_both_ways_give_the_same_bytes(api: Api, job: JobRecord, data: st.DataObject) -> None:
+    lab = Lab(api)
+    root, parts = data.draw(selections()), data.draw(selections(depth=2))
+    parts = parts.replace("...Parts", "version")
+    alias = data.draw(st.sampled_from(["", "news: ", "__proto: "]))
+    document = (
+        f"subscription($ids: [ID!]!, $yes: Boolean!) {{ {alias}jobProgress(jobIds: $ids)"
+        f" {{ id {root} ...Parts }} }} fragment Parts on Job {{ {parts} progress }}"
+    )
+    version = data.draw(versions(job))
+    async with asyncio.timeout(20):
+        compiled, expected = await lab.both(document, data.draw(st.booleans()), version)
+    assert compiled == expected
+
+
+@pytest.mark.parametrize("selected", LEFT_TO_GRAPHQL)
+async def test_what_is_not_flat_is_left_to_graphql_core(
+    api: Api, job: JobRecord, selected: str
+) -> None:
+    lab = Lab(api)
+    document = f"subscription($ids: [ID!]!) {{ jobProgress(jobIds: $ids) {{ id {selected} }} }}"
+    execution = lab.execution(document, {"ids": [str(job.id)]})
+    assert lab.projection(execution) is None
+    rendered = msgspec.json.decode(await Executing(execution, None).soon(job))
+    assert rendered["data"]["jobProgress"]["id"] == str(job.id)
+
+
+async def test_every_flat_field_is_compiled(api: Api) -> None:
+    lab = Lab(api)
+    kind: Any = core_schema(lab.schema).type_map["Job"]
+    left = {selected.split()[0] for selected in LEFT_TO_GRAPHQL}
+    assert set(kind.fields) == {*FLAT, *NESTED, *left} - {"__typename"}

@@ -1,0 +1,221 @@
+"""Subscriptions with the same document, variables and rights, executed as one.
+
+One event costs one rendering, however many clients follow: each gets the shared bytes with its own
+operation's id around them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from graphql import GraphQLError
+
+from core.log import get_logger
+from transport.masking import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from uuid import UUID
+
+    from db.records import JobRecord
+    from jobs.feed import Feed
+    from transport.renderers import Renderer
+
+Result: TypeAlias = "tuple[UUID, bytes]"
+"""A job's id, and the `{"data": …}` that says how the job is now."""
+
+_log = get_logger(__name__)
+
+
+class Wire(Protocol):
+    """How results look on the wire, for all members that differ in their operation's id only."""
+
+    def parts(self, results: Sequence[Result]) -> list[bytes]:
+        """Bytes to be joined by the id of the operation; hashable wires share them."""
+        ...
+
+
+class Member(Protocol):
+    """One client's subscription. All calls come on the event loop; none may block or raise."""
+
+    @property
+    def wire(self) -> Wire:
+        """How results are written to it."""
+        ...
+
+    def deliver(self, results: Sequence[Result], parts: list[bytes]) -> None:
+        """Send results: `parts` are those of its wire."""
+        ...
+
+    def end(self) -> None:
+        """All jobs have ended; nothing follows."""
+        ...
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """The subscription could not be started, or cannot go on; nothing follows."""
+        ...
+
+
+class Group:
+    """Its members get a snapshot of each job, then every newer version, until all have ended.
+
+    Args:
+        job_ids: what they follow.
+        user_id: whose jobs these must be.
+        renderer: makes results.
+        on_empty: called once, when there is nobody and nothing left.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        job_ids: Sequence[UUID],
+        user_id: str,
+        renderer: Renderer,
+        *,
+        operation_name: str | None,
+        on_changed: Callable[[Group], None],
+        on_empty: Callable[[], None],
+    ) -> None:
+        self._feed = feed
+        self._job_ids = tuple(job_ids)
+        self._user_id = user_id
+        self._renderer = renderer
+        self._operation_name = operation_name
+        self._on_changed = on_changed
+        self._on_empty = on_empty
+        self._members: dict[Member, None] = {}
+        self._changed: list[JobRecord] = []
+        # What every member has been sent, by job; complete once the group is open.
+        self._shown: dict[UUID, bytes] = {}
+        self._versions: dict[UUID, int] = {}
+        self._running: set[UUID] = set()
+        self._is_open = False
+        self._is_over = False
+        self._waiting: dict[UUID, JobRecord] = {}
+        self._is_rendering = False
+
+    @property
+    def size(self) -> int:
+        """How many members it has."""
+        return len(self._members)
+
+    def join(self, member: Member) -> None:
+        """Add a member; it gets its snapshot now, or when the group opens."""
+        self._members[member] = None
+        if self._is_open:
+            self._deliver(list(self._shown.items()), [member])
+
+    def leave(self, member: Member) -> None:
+        """Send nothing more to a member. The last one closes the group."""
+        if self._members.pop(member, self) is None and not self._members:
+            self._close()
+
+    async def open(self) -> None:
+        """Read what the jobs are now and show it. Never raises: members are told."""
+        try:
+            jobs = await self._feed.watch(self._job_ids, self._user_id, self)
+            self._running = {job.id for job in jobs if not job.state.is_terminal}
+            self._versions = {job.id: job.version for job in jobs}
+            rendered = [self._renderer.now(job) for job in jobs]
+            if None in rendered:
+                self._is_rendering = True
+                rendered = await asyncio.gather(*map(self._renderer.soon, jobs))
+                self._is_rendering = False
+        except Exception as error:
+            self._fail(error)
+            return
+        results = [
+            (job.id, payload) for job, payload in zip(jobs, rendered, strict=True) if payload
+        ]
+        self._is_open = True
+        self._show(results)
+        self.flush()
+        if self.needs_rendering:
+            await self.render_waiting()
+
+    def on_job(self, job: JobRecord) -> None:
+        """A job has a newer version."""
+        if not self._changed:
+            self._on_changed(self)
+        self._changed.append(job)
+
+    def flush(self) -> None:
+        """Show what has changed since the last call, as far as it can be rendered at once."""
+        if not self._is_open or self._is_over:
+            return
+        changed, self._changed = self._changed, []
+        results: list[Result] = []
+        for job in changed:
+            if job.version <= self._versions[job.id]:
+                continue  # it came before the snapshot
+            self._versions[job.id] = job.version
+            payload = None if self._waiting or self._is_rendering else self._renderer.now(job)
+            if payload is None:
+                # Newest only: what is slow to render must not pile up.
+                self._waiting[job.id] = job
+                continue
+            results.append((job.id, payload))
+            if job.state.is_terminal:
+                self._running.discard(job.id)
+        if results:
+            self._show(results)
+
+    @property
+    def needs_rendering(self) -> bool:
+        """Whether `render_waiting` must be run."""
+        return bool(self._waiting) and not self._is_rendering and not self._is_over
+
+    async def render_waiting(self) -> None:
+        """Show what had to wait for a read. Never raises: members are told."""
+        self._is_rendering = True
+        try:
+            while self._waiting and not self._is_over:
+                jobs = list(self._waiting.values())
+                self._waiting.clear()
+                payloads = await asyncio.gather(*map(self._renderer.soon, jobs))
+                self._running -= {job.id for job in jobs if job.state.is_terminal}
+                self._show([(job.id, one) for job, one in zip(jobs, payloads, strict=True)])
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._is_rendering = False
+
+    def _show(self, results: list[Result]) -> None:
+        if self._is_over:
+            return
+        self._shown.update(results)
+        self._deliver(results, list(self._members))
+        if not self._running and not self._waiting and not self._changed:
+            self._end()
+
+    def _deliver(self, results: Sequence[Result], members: Iterable[Member]) -> None:
+        parts: dict[Wire, list[bytes]] = {}
+        for member in members:
+            wire = member.wire
+            if wire not in parts:
+                parts[wire] = wire.parts(results)
+            member.deliver(results, parts[wire])
+
+    def _end(self) -> None:
+        members = list(self._members)
+        self._close()
+        for member in members:
+            member.end()
+
+    def _fail(self, error: Exception) -> None:
+        located = GraphQLError(str(error), path=["jobProgress"], original_error=error)
+        formatted: Any = mask(located, self._operation_name).formatted
+        members = list(self._members)
+        self._close()
+        for member in members:
+            member.fail([formatted])
+
+    def _close(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._members.clear()
+        self._feed.unwatch(self._job_ids, self)
+        self._on_empty()

@@ -1,0 +1,79 @@
+"""A subscription of one websocket, as a member of a group."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from transport.frames import Opcode, header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transport.connection import Connection
+    from transport.groups import Group, Result
+
+_BEFORE_ID, _BEFORE_RESULT, _AFTER = b'{"id":', b',"type":"next","payload":', b"}"
+_AROUND = len(_BEFORE_ID) + len(_BEFORE_RESULT) + len(_AFTER)
+
+
+class SocketWire:
+    """`next` messages as text frames, for ids of one length: only that is in a frame's header."""
+
+    __slots__ = ("_id_length",)
+
+    def __init__(self, id_length: int) -> None:
+        self._id_length = id_length
+
+    def parts(self, results: Sequence[Result]) -> list[bytes]:
+        """What is between the ids."""
+        parts: list[bytes] = []
+        tail = b""
+        for _, payload in results:
+            length = _AROUND + self._id_length + len(payload)
+            parts.append(tail + header(Opcode.TEXT, length) + _BEFORE_ID)
+            tail = _BEFORE_RESULT + payload + _AFTER
+        return [*parts, tail]
+
+
+_wire_for = lru_cache(maxsize=256)(SocketWire)
+
+
+class SocketMember:
+    """A member whose results go to a websocket under an operation's id."""
+
+    __slots__ = ("_connection", "_id", "group", "has_ended", "operation_id", "wire")
+
+    def __init__(self, connection: Connection, operation_id: str) -> None:
+        self._connection = connection
+        self.operation_id = operation_id
+        self._id = msgspec.json.encode(operation_id)
+        self.wire = _wire_for(len(self._id))
+        self.group: Group | None = None
+        self.has_ended = False
+        """Whether `complete` follows when what waits has been sent."""
+
+    def message(self, payload: bytes) -> bytes:
+        """A result as a message."""
+        return _BEFORE_ID + self._id + _BEFORE_RESULT + payload + _AFTER
+
+    def deliver(self, results: Sequence[Result], parts: list[bytes]) -> None:
+        """Send results."""
+        self._connection.deliver(self, results, self._id.join(parts))
+
+    def end(self) -> None:
+        """Complete, after everything that waits."""
+        self.has_ended = True
+        if not self._connection.holds(self):
+            self._connection.complete(self)
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """End with errors."""
+        self._connection.fail(self, errors)
+
+    def leave(self) -> None:
+        """Take part no more."""
+        if self.group is not None:
+            self.group.leave(self)
