@@ -89,6 +89,7 @@ class ErrorCode(StrEnum):
     PROVIDER_OVERLOADED = "PROVIDER_OVERLOADED"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
     PROVIDER_MISCONFIGURED = "PROVIDER_MISCONFIGURED"
+    PROVIDER_PAUSED = "PROVIDER_PAUSED"
     BAD_PROVIDER_ANSWER = "BAD_PROVIDER_ANSWER"
     CONTENT_BLOCKED = "CONTENT_BLOCKED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
@@ -96,6 +97,25 @@ class ErrorCode(StrEnum):
     UPLOAD_GONE = "UPLOAD_GONE"
     WORKER_CRASHED = "WORKER_CRASHED"
     INTERNAL = "INTERNAL"
+
+
+class FallOverReason(StrEnum):
+    """Why the provider that was asked for did not paint a job. Safe to show."""
+
+    OVERLOADED = "OVERLOADED"
+    QUOTA_USED_UP = "QUOTA_USED_UP"
+    UNAVAILABLE = "UNAVAILABLE"
+    TIMED_OUT = "TIMED_OUT"
+    BAD_ANSWER = "BAD_ANSWER"
+    PAUSED = "PAUSED"
+
+
+class ProviderStatus(StrEnum):
+    """Whether a provider is asked for pictures now."""
+
+    AVAILABLE = "AVAILABLE"
+    DEGRADED = "DEGRADED"
+    UNAVAILABLE = "UNAVAILABLE"
 
 
 class BlockStage(StrEnum):
