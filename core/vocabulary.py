@@ -123,3 +123,30 @@ class BlockStage(StrEnum):
 
     INPUT = "INPUT"
     OUTPUT = "OUTPUT"
+
+
+class WebhookEvent(StrEnum):
+    """What webhooks tell of; the values are the `type` of what they send."""
+
+    JOB_PENDING = "job.pending"
+    JOB_RUNNING = "job.running"
+    JOB_SUCCESS = "job.success"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    GENERATION_FINISHED = "generation.finished"
+
+
+class WebhookMessageState(StrEnum):
+    """Where a message of a webhook is in its life."""
+
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+
+
+class DisabledBecause(StrEnum):
+    """Why a webhook is told nothing."""
+
+    OWNER = "OWNER"
+    FAILING = "FAILING"
+    GONE = "GONE"
