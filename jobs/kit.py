@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from core.metrics import Metrics
     from core.safety.pictures import PictureJudge
     from core.settings import Settings
     from core.styles import Style
@@ -30,4 +31,5 @@ class Kit:
     storage: Storage
     providers: Mapping[str, Provider]
     styles: Mapping[str, Style]
+    metrics: Metrics
     picture_judge: PictureJudge | None = None

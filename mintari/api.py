@@ -9,6 +9,7 @@ import uvicorn
 
 from core.log import configure_logging, drop
 from mintari.asgi import build_asgi
+from mintari.ports import claimable_port
 from mintari.tokens import SetupError
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ SHUTDOWN_S = 5
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SetupError when settings forbid it."""
+    """Serve until SIGTERM or SIGINT. Raises SetupError or EmbeddedError when settings forbid it."""
     check_schema_package()
+    if settings.metrics_port:
+        # Opened once the application starts, where an error would come with uvicorn's traceback.
+        claimable_port(settings.metrics_host, settings.metrics_port, "METRICS")
     configure_logging(settings)
     # A line for every socket that opens or closes would be the most of the log.
     drop("uvicorn.error", ("connection open", "connection closed", '%s - "WebSocket %s"'))

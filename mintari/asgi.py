@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from core.auth import issue_token
+from mintari.monitor import open_monitor
+from mintari.scrape import Scrape
 from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
@@ -69,7 +71,9 @@ def build_asgi(settings: Settings) -> Starlette:
     async def lifespan(asgi: Starlette) -> AsyncGenerator[None, None]:
         async with open_app(settings) as service:
             asgi.state.service = service
-            yield
+            scrape = Scrape(service.metrics, service.database, service.providers)
+            async with open_monitor(settings, scrape, service.readiness):
+                yield
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 

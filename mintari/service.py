@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from core.metrics import Metrics
 from core.redis import open_redis
 from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
@@ -17,6 +18,7 @@ from jobs.doorbell import Doorbell
 from jobs.feed import Feed
 from jobs.kit import Kit
 from jobs.publisher import Publisher
+from jobs.readiness import Readiness
 from jobs.worker import worker_name
 from providers.registry import open_providers
 from resolvers.context import App
@@ -40,10 +42,12 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
         storage = await stack.enter_async_context(open_storage(settings))
         providers = await stack.enter_async_context(open_providers(settings))
         channels = Channels(settings.redis_prefix)
-        publisher = Publisher(redis, channels)
+        metrics = Metrics()
+        publisher = Publisher(redis, channels, metrics)
         feed = Feed(settings, database, publisher, channels)
         revocations = Revocations(settings, database, channels)
         await revocations.read()
+        storage_health = StorageHealth(storage)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         services = [tasks.create_task(feed.run()), tasks.create_task(revocations.run())]
         stack.push_async_callback(cancel_for_good, services)
@@ -57,10 +61,12 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             providers=providers,
             styles=load_styles(settings.styles_file),
             estimates=Estimates(database),
-            storage_health=StorageHealth(storage),
+            storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),
             revocations=revocations,
+            readiness=Readiness(database, publisher, storage_health.works),
+            metrics=metrics,
         )
 
 
@@ -73,15 +79,16 @@ async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
         open_storage(settings) as storage,
         open_providers(settings) as providers,
     ):
-        channels = Channels(settings.redis_prefix)
+        channels, metrics = Channels(settings.redis_prefix), Metrics()
         yield Kit(
             settings=settings,
             worker=worker_name(settings),
             database=database,
-            publisher=Publisher(redis, channels),
+            publisher=Publisher(redis, channels, metrics),
             doorbell=Doorbell(redis, channels),
             storage=storage,
             providers=providers,
             styles=load_styles(settings.styles_file),
+            metrics=metrics,
             picture_judge=load_picture_judge(settings),
         )

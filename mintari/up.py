@@ -139,13 +139,19 @@ def _stages(plan: Plan) -> Sequence[Sequence[Part]]:
         [
             own("api", is_ready=is_up),
             _own_part(
-                {**plan.environment, "WORKER_NAME": worker_name},
+                {**plan.environment, "WORKER_NAME": worker_name, **_next_metrics_port(settings)},
                 "worker",
                 stop_deadline_s=settings.worker_drain_s + _STOP_MARGIN_S,
             ),
             *_web_dev(plan),
         ],
     ]
+
+
+def _next_metrics_port(settings: Settings) -> dict[str, str]:
+    """The worker's METRICS_PORT: the one after the API's, where that has one."""
+    port = settings.metrics_port
+    return {"METRICS_PORT": str(port + 1 if port < 65535 else 0)} if port else {}
 
 
 def _web_dev(plan: Plan) -> Sequence[Part]:

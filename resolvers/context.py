@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
     from core.auth import Viewer
     from core.errors import RequestError
+    from core.metrics import Metrics
     from core.safety.pictures import PictureJudge
     from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
+    from db.webhooks import TryRecord
     from jobs.doorbell import Doorbell
     from jobs.feed import Feed
     from jobs.publisher import Publisher
+    from jobs.readiness import Readiness
     from providers.base import Provider
     from resolvers.estimates import Estimates
     from resolvers.revocations import Revocations
@@ -46,6 +49,8 @@ class App:
     policy: Policy
     picture_judge: PictureJudge | None
     revocations: Revocations
+    readiness: Readiness
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Loaders:
     upload: Callable[[UUID], Awaitable[UploadRecord | None]]
     queue_position: Callable[[UUID], Awaitable[int | None]]
     url: Callable[[str], Awaitable[str | None]]
+    webhook_tries: Callable[[UUID], Awaitable[list[TryRecord]]]
 
 
 @dataclass(slots=True)
