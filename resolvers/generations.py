@@ -334,13 +334,13 @@ def _provider(app: App, name: str) -> Provider:
 
 def _check_capabilities(provider: Provider, size: ImageSize, *, has_photo: bool) -> None:
     capabilities = provider.capabilities
+    if capabilities.can_paint(size, has_photo=has_photo):
+        return
     if size not in capabilities.sizes:
         sizes = ", ".join(capabilities.sizes)
         raise InvalidInput(f"The provider {provider.name} paints: {sizes}.", field="size")
-    if has_photo and not capabilities.image_input:
-        raise InvalidInput(f"The provider {provider.name} takes no photos.", field="uploadId")
-    if not has_photo and not capabilities.text_input:
-        raise InvalidInput(f"The provider {provider.name} needs a photo.", field="uploadId")
+    needs = "takes no photos" if has_photo else "needs a photo"
+    raise InvalidInput(f"The provider {provider.name} {needs}.", field="uploadId")
 
 
 def _check_variants(app: App, count: int | None) -> int:
