@@ -281,6 +281,12 @@ class Settings(BaseSettings):
         default=86_400, description="How long an idempotency key replays its answer, seconds."
     )
 
+    # Operations
+    max_operation_cost: PositiveInt = Field(
+        default=5000,
+        description="What one GraphQL operation may cost: docs/protocol.md has the prices.",
+    )
+
     # Uploads
     upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
     upload_avif: bool = Field(default=False, description="Also take AVIF photos.")

@@ -9,6 +9,7 @@ import strawberry
 from core.errors import JOB_ERROR_MESSAGES, RETRYABLE_CODES
 from db.records import GenerationRecord, JobRecord
 from schema.context import Info
+from schema.costs import COUNTED, ListSize
 from schema.enums import BlockStage, ErrorCode, ImageSize, JobState, ProgressKind, Stage
 from schema.pictures import Image, Preview, Upload
 
@@ -101,7 +102,8 @@ class Job:
         return Generation.from_record(found)
 
     @strawberry.field(
-        description="Place in the queue, from 1; null unless PENDING. Counts all users' jobs."
+        description="Place in the queue, from 1; null unless PENDING. Counts all users' jobs.",
+        directives=[COUNTED],
     )
     async def queue_position(self, info: Info) -> int | None:
         """Place in the queue."""
@@ -141,7 +143,10 @@ class Job:
         found = await info.context.loaders.job(self.record.regenerated_from)
         return found and Job.from_record(found)
 
-    @strawberry.field(description="Jobs that were made from it with `regenerate`, oldest first.")
+    @strawberry.field(
+        description="Jobs that were made from it with `regenerate`, oldest first.",
+        directives=[ListSize(assumed_size=10)],
+    )
     async def regenerations(self, info: Info) -> list[Job]:
         """The children in the lineage."""
         found = await info.context.loaders.regenerations(self.record.id)
@@ -202,7 +207,9 @@ class Generation:
     )
     created_at: datetime = strawberry.field(description="When it was accepted.")
 
-    @strawberry.field(description="Its frames, in grid order.")
+    @strawberry.field(
+        description="Its frames, in grid order.", directives=[ListSize(assumed_size=3)]
+    )
     async def jobs(self, info: Info) -> list[Job]:
         """The frames."""
         found = await info.context.loaders.jobs_of_generation(self.record.id)

@@ -12,6 +12,7 @@ from resolvers.uploads import read_upload
 from schema.catalog import Provider, Style, Viewer
 from schema.connections import Connection, connection
 from schema.context import Info
+from schema.costs import PAGE, ListSize, paged
 from schema.inputs import JobFilter
 from schema.jobs import Generation, Job
 from schema.pictures import Upload
@@ -39,7 +40,7 @@ class Query:
         found = await read_job(info.context.app, info.context.request, id)
         return found and Job.from_record(found)
 
-    @strawberry.field(description="The viewer's frames, newest first.")
+    @strawberry.field(description="The viewer's frames, newest first.", directives=[PAGE, paged()])
     async def jobs(
         self,
         info: Info,
@@ -68,7 +69,7 @@ class Query:
         found = await read_generation(info.context.app, info.context.request, id)
         return found and Generation.from_record(found)
 
-    @strawberry.field(description="The viewer's grids, newest first.")
+    @strawberry.field(description="The viewer's grids, newest first.", directives=[PAGE, paged()])
     async def generations(
         self, info: Info, first: First = 20, after: After = None
     ) -> Connection[Generation]:
@@ -84,13 +85,18 @@ class Query:
         found = await read_upload(info.context.app, info.context.request, id)
         return found and Upload.from_record(found)
 
-    @strawberry.field(description="Ways to paint, for everybody.")
+    @strawberry.field(
+        description="Ways to paint, for everybody.", directives=[ListSize(assumed_size=10)]
+    )
     def styles(self, info: Info) -> list[Style]:
         """All styles."""
         app = info.context.app
         return [Style.from_data(style, app.settings.public_url) for style in app.styles.values()]
 
-    @strawberry.field(description="Image providers and what they can do, for everybody.")
+    @strawberry.field(
+        description="Image providers and what they can do, for everybody.",
+        directives=[ListSize(assumed_size=5)],
+    )
     def providers(self, info: Info) -> list[Provider]:
         """All providers that are set up."""
         app = info.context.app
