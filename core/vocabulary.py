@@ -118,6 +118,14 @@ class ProviderStatus(StrEnum):
     UNAVAILABLE = "UNAVAILABLE"
 
 
+class CostBasis(StrEnum):
+    """How it is known what a call cost: its own account, the price of a picture, or no bill."""
+
+    USAGE = "USAGE"
+    PICTURE = "PICTURE"
+    TURNED_AWAY = "TURNED_AWAY"
+
+
 class BlockStage(StrEnum):
     """Where content was blocked: what went in, or what came out."""
 

@@ -137,6 +137,7 @@ jobs = Table(
     Column("generation_time_ms", Integer, comment="of the attempt that made it"),
     Column("error_code", Text),
     Column("block_stage", Text),
+    Column("traceparent", Text, comment="W3C Trace Context, if traced"),
     _at("created_at", now=True),
     _at("started_at"),
     _at("finished_at"),
@@ -195,12 +196,16 @@ provider_calls = Table(
     ),
     Column("usage", JSONB),
     Column("cost_usd", Float),
+    Column("cost_basis", Text, comment="null: cost_usd is not known"),
+    Column("price_version", Text, comment="of the table of prices"),
     _at("started_at", now=True),
     _at("ended_at"),
     CheckConstraint(
         "outcome IN ('STARTED','SUCCEEDED','FAILED','CANCELLED','UNKNOWN')", name="outcome_known"
     ),
+    CheckConstraint("cost_basis IN ('USAGE','PICTURE','TURNED_AWAY')", name="cost_basis_known"),
     Index("ix_provider_calls_started_at", "started_at"),
+    Index("ix_provider_calls_user_id_started_at", "user_id", "started_at"),
 )
 
 idempotency_keys = Table(
