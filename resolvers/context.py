@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from core.styles import Style
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
-    from db.webhooks import TryRecord
     from jobs.doorbell import Doorbell
     from jobs.feed import Feed
     from jobs.publisher import Publisher
@@ -64,7 +63,6 @@ class Loaders:
     upload: Callable[[UUID], Awaitable[UploadRecord | None]]
     queue_position: Callable[[UUID], Awaitable[int | None]]
     url: Callable[[str], Awaitable[str | None]]
-    webhook_tries: Callable[[UUID], Awaitable[list[TryRecord]]]
 
 
 @dataclass(slots=True)
