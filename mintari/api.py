@@ -11,6 +11,7 @@ from core.log import configure_logging, drop
 from mintari.asgi import build_asgi
 from mintari.ports import claimable_port
 from mintari.tokens import SetupError
+from transport.http_protocol import HttpProtocol
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -39,7 +40,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE_BYTES,
         # It costs 40 to 100 KB a subscriber and gains little on messages of 500 bytes.
