@@ -246,6 +246,8 @@ async def cancel_generation(
 async def tell_cancelled(app: App, jobs: list[JobRecord]) -> None:
     """Tell followers and workers, after the commit."""
     if jobs:
+        for job in jobs:
+            app.metrics.jobs_ended.labels(job.provider, job.state).inc()
         await app.publisher.publish(change_of(job) for job in jobs)
         await app.publisher.cancel([job.id for job in jobs])
 
