@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from core.styles import Style
     from db.engine import Database
+    from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
     from jobs.publisher import Publisher
     from providers.base import Provider
@@ -30,6 +31,7 @@ class Kit:
     doorbell: Doorbell
     storage: Storage
     providers: Mapping[str, Provider]
+    breakers: Breakers
     styles: Mapping[str, Style]
     metrics: Metrics
     picture_judge: PictureJudge | None = None

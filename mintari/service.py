@@ -13,6 +13,7 @@ from core.safety.policy import load_policy
 from core.stopping import cancel_for_good
 from core.styles import load_styles
 from db.engine import open_database
+from jobs.breakers import Breakers
 from jobs.channels import Channels
 from jobs.doorbell import Doorbell
 from jobs.feed import Feed
@@ -59,6 +60,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             doorbell=Doorbell(redis, channels),
             storage=storage,
             providers=providers,
+            breakers=Breakers(redis, channels, settings),
             styles=load_styles(settings.styles_file),
             estimates=Estimates(database),
             storage_health=storage_health,
@@ -88,6 +90,7 @@ async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
             doorbell=Doorbell(redis, channels),
             storage=storage,
             providers=providers,
+            breakers=Breakers(redis, channels, settings),
             styles=load_styles(settings.styles_file),
             metrics=metrics,
             picture_judge=load_picture_judge(settings),

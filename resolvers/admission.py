@@ -73,6 +73,7 @@ class Wish:
     first_seed: int
     provider: str
     model: str
+    fall_over: bool
     progress_kind: ProgressKind
     regenerated_from: UUID | None
     idempotency_key: str | None
@@ -93,6 +94,8 @@ class Wish:
             self.upload_digest,
             self.variant_count,
             str(self.regenerated_from),
+            # Only where another provider may paint: without, hashes are as they always were.
+            *(("fall_over",) if self.fall_over else ()),
         )
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
@@ -262,6 +265,7 @@ async def _insert(connection: Connection, wish: Wish) -> Admitted:
             assembled_prompt=wish.assembled_prompt,
             negative_prompt=wish.negative_prompt,
             prompt_hash=wish.prompt_hash,
+            fall_over=wish.fall_over,
         ),
         [
             NewJob(

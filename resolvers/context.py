@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.styles import Style
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
+    from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
     from jobs.feed import Feed
     from jobs.publisher import Publisher
@@ -42,6 +43,7 @@ class App:
     doorbell: Doorbell
     storage: Storage
     providers: Mapping[str, Provider]
+    breakers: Breakers
     styles: Mapping[str, Style]
     estimates: Estimates
     storage_health: StorageHealth
