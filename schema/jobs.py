@@ -10,7 +10,15 @@ from core.errors import JOB_ERROR_MESSAGES, RETRYABLE_CODES
 from db.records import GenerationRecord, JobRecord
 from schema.context import Info
 from schema.costs import COUNTED, ListSize
-from schema.enums import BlockStage, ErrorCode, ImageSize, JobState, ProgressKind, Stage
+from schema.enums import (
+    BlockStage,
+    ErrorCode,
+    FallOverReason,
+    ImageSize,
+    JobState,
+    ProgressKind,
+    Stage,
+)
 from schema.pictures import Image, Preview, Upload
 
 
@@ -49,6 +57,21 @@ class Eta:
     sample_size: int = strawberry.field(description="How many recent frames this is made from.")
 
 
+@strawberry.type(description="Another provider than the one that was asked for paints a job.")
+class FallOver:
+    """Another provider paints it."""
+
+    requested_provider: str = strawberry.field(description="The one that was asked for.")
+    reason: FallOverReason = strawberry.field(description="Why that one does not paint it.")
+
+    @classmethod
+    def from_job(cls, job: JobRecord) -> FallOver | None:
+        """Of a job whose provider has changed."""
+        if job.requested_provider is None or job.fall_over_reason is None:
+            return None
+        return cls(requested_provider=job.requested_provider, reason=job.fall_over_reason)
+
+
 @strawberry.type(
     description="One frame, made in the background. The same type everywhere: the mutation returns"
     " it, the query reads it, the subscription carries it with a higher version."
@@ -70,12 +93,20 @@ class Job:
         description="0 to 100 percent; never goes back, 100 only for SUCCESS."
     )
     progress_kind: ProgressKind = strawberry.field(description="How `progress` came about.")
-    seed: int = strawberry.field(description="What randomness starts from, 0 to 2147483647.")
+    seed: int = strawberry.field(
+        description="What randomness starts from, 0 to 2147483647. It means something to its"
+        " provider and model only."
+    )
     seed_locked: bool = strawberry.field(
         description="Whether `regenerate` keeps the seed unless told otherwise."
     )
-    provider: str = strawberry.field(description="The image provider's name.")
+    provider: str = strawberry.field(
+        description="The image provider that paints it, or painted it; it changes with `fallOver`."
+    )
     model: str = strawberry.field(description="The provider's model.")
+    fall_over: FallOver | None = strawberry.field(
+        description="Set once another provider than the one asked for paints it; null otherwise."
+    )
     retry_count: int = strawberry.field(description="How often it was tried again after a failure.")
     generation_time_ms: int | None = strawberry.field(
         description="How long the successful attempt took, milliseconds; null before."
@@ -168,6 +199,7 @@ class Job:
             seed_locked=job.seed_locked,
             provider=job.provider,
             model=job.model,
+            fall_over=FallOver.from_job(job),
             retry_count=job.retry_count,
             generation_time_ms=job.generation_time_ms,
             preview=Preview(key=job.preview_key) if job.preview_key else None,
@@ -201,7 +233,9 @@ class Generation:
         description="The first frame's seed as asked for; null if the service chose it."
     )
     seed_locked: bool = strawberry.field(description="Whether the seeds are kept by default.")
-    provider: str = strawberry.field(description="The image provider's name.")
+    provider: str = strawberry.field(
+        description="The image provider that was asked for; a job's own says who paints it."
+    )
     prompt_hash: str = strawberry.field(
         description="Hash of everything that makes the pictures; the same for identical requests."
     )

@@ -8,6 +8,7 @@ import strawberry
 
 from resolvers.generations import page_generations, read_generation
 from resolvers.jobs import page_jobs, read_job
+from resolvers.providers import list_providers
 from resolvers.uploads import read_upload
 from schema.catalog import Provider, Style, Viewer
 from schema.connections import Connection, connection
@@ -97,8 +98,9 @@ class Query:
         description="Image providers and what they can do, for everybody.",
         directives=[ListSize(assumed_size=5)],
     )
-    def providers(self, info: Info) -> list[Provider]:
+    async def providers(self, info: Info) -> list[Provider]:
         """All providers that are set up."""
         app = info.context.app
         default = app.settings.gen_provider
-        return [Provider.from_adapter(provider, default) for provider in app.providers.values()]
+        found = await list_providers(app)
+        return [Provider.from_adapter(provider, default, health) for provider, health in found]
