@@ -178,10 +178,14 @@ async def _storage(settings: Settings) -> str:
 
 
 async def _provider(settings: Settings) -> str:
+    from core.styles import load_styles
     from providers.registry import open_providers
 
-    async with open_providers(settings) as providers:
+    async with open_providers(settings, load_styles(settings.styles_file)) as providers:
         lines = [f"{name}: {await provider.check()}" for name, provider in providers.items()]
+    order = [name for name in settings.gen_fallback_providers if name != settings.gen_provider]
+    if order:
+        lines.append(f"fall-over: {' → '.join([settings.gen_provider, *order])}")
     return "; ".join(lines)
 
 

@@ -41,7 +41,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
         database = await stack.enter_async_context(open_database(settings))
         redis = await stack.enter_async_context(open_redis(settings))
         storage = await stack.enter_async_context(open_storage(settings))
-        providers = await stack.enter_async_context(open_providers(settings))
+        styles = load_styles(settings.styles_file)
+        providers = await stack.enter_async_context(open_providers(settings, styles))
         channels = Channels(settings.redis_prefix)
         metrics = Metrics()
         publisher = Publisher(redis, channels, metrics)
@@ -61,7 +62,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             storage=storage,
             providers=providers,
             breakers=Breakers(redis, channels, settings),
-            styles=load_styles(settings.styles_file),
+            styles=styles,
             estimates=Estimates(database),
             storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
@@ -75,11 +76,12 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
 @contextlib.asynccontextmanager
 async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
     """The parts of a worker process."""
+    styles = load_styles(settings.styles_file)
     async with (
         open_database(settings) as database,
         open_redis(settings) as redis,
         open_storage(settings) as storage,
-        open_providers(settings) as providers,
+        open_providers(settings, styles) as providers,
     ):
         channels, metrics = Channels(settings.redis_prefix), Metrics()
         yield Kit(
@@ -91,7 +93,7 @@ async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
             storage=storage,
             providers=providers,
             breakers=Breakers(redis, channels, settings),
-            styles=load_styles(settings.styles_file),
+            styles=styles,
             metrics=metrics,
             picture_judge=load_picture_judge(settings),
         )
