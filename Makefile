@@ -55,8 +55,8 @@ tests: $(STAMPS)/dev ## the tests alone
 chaos: $(STAMPS)/dev ## the long form of the chaos suite, some ten minutes: docs/reliability.md
 	@CHAOS=long $(PY) -m pytest tests/chaos $(ARGS)
 
-bench: $(STAMPS)/dev ## how fast it is, on real processes; not part of the tests
-	@$(PY) -m tests.bench.first_progress
+bench: $(STAMPS)/dev ## how fast it is beside others, some 15 minutes; ARGS="fanout --quick" for a part
+	@$(PY) -m tests.bench $(ARGS)
 
 format: $(STAMPS)/dev ## rewrite the code in the one style
 	@$(PY) -m ruff check --quiet --fix-only .

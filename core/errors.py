@@ -152,6 +152,8 @@ JOB_ERROR_MESSAGES: dict[ErrorCode, str] = {
     ErrorCode.PROVIDER_OVERLOADED: "The image provider is busy. Please try again later.",
     ErrorCode.PROVIDER_UNAVAILABLE: "The image provider could not be reached. Please try again.",
     ErrorCode.PROVIDER_MISCONFIGURED: "The image provider is not set up correctly here.",
+    ErrorCode.PROVIDER_PAUSED: "The image provider has been failing, or its quota is used up, and"
+    " nothing else may paint this frame. Please try again later.",
     ErrorCode.BAD_PROVIDER_ANSWER: "The image provider sent no usable picture. Please try again.",
     ErrorCode.CONTENT_BLOCKED: "The content was blocked. Please change the prompt or the photo.",
     ErrorCode.OUTCOME_UNKNOWN: "The work was interrupted and was not repeated, as that could cost"
@@ -167,6 +169,7 @@ RETRYABLE_CODES = frozenset(
         ErrorCode.TIMEOUT,
         ErrorCode.PROVIDER_OVERLOADED,
         ErrorCode.PROVIDER_UNAVAILABLE,
+        ErrorCode.PROVIDER_PAUSED,
         ErrorCode.BAD_PROVIDER_ANSWER,
         ErrorCode.OUTCOME_UNKNOWN,
         ErrorCode.STORAGE_UNAVAILABLE,

@@ -109,6 +109,28 @@ class Settings(BaseSettings):
         default="retry",
         description="A provider call that a crash cut off may have been billed: retry or stop.",
     )
+    gen_fallback_providers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated providers that paint, in this order, what the default one"
+        " cannot paint now; empty: none.",
+    )
+    gen_breaker_failures: int = Field(
+        default=5,
+        ge=0,
+        description="Calls that fail in a row until a provider is paused; 0: none ever is.",
+    )
+    gen_breaker_window_s: PositiveFloat = Field(
+        default=60, description="Within how long they must fail, seconds."
+    )
+    gen_breaker_pause_s: PositiveFloat = Field(
+        default=30, description="How long a provider is paused before one call tries it, seconds."
+    )
+    gen_breaker_quota_pause_s: PositiveFloat = Field(
+        default=3600, description="The same when a quota is used up and nobody says until when."
+    )
+    gen_max_hold_s: PositiveFloat = Field(
+        default=300, description="A job waits this long for a paused provider, then fails, seconds."
+    )
     prompt_max_chars: PositiveInt = Field(default=1000, description="Longest prompt, characters.")
     styles_file: Path | None = Field(default=None, description="Own styles; empty: the built-in.")
     local_processes: int = Field(
@@ -259,6 +281,12 @@ class Settings(BaseSettings):
         default=86_400, description="How long an idempotency key replays its answer, seconds."
     )
 
+    # Operations
+    max_operation_cost: PositiveInt = Field(
+        default=5000,
+        description="What one GraphQL operation may cost: docs/protocol.md has the prices.",
+    )
+
     # Uploads
     upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
     upload_avif: bool = Field(default=False, description="Also take AVIF photos.")
@@ -346,7 +374,11 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "allowed_origins", "gen_retry_delays_s", "provider_result_hosts", mode="before"
+        "allowed_origins",
+        "gen_retry_delays_s",
+        "gen_fallback_providers",
+        "provider_result_hosts",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -89,6 +89,7 @@ class ErrorCode(StrEnum):
     PROVIDER_OVERLOADED = "PROVIDER_OVERLOADED"
     PROVIDER_UNAVAILABLE = "PROVIDER_UNAVAILABLE"
     PROVIDER_MISCONFIGURED = "PROVIDER_MISCONFIGURED"
+    PROVIDER_PAUSED = "PROVIDER_PAUSED"
     BAD_PROVIDER_ANSWER = "BAD_PROVIDER_ANSWER"
     CONTENT_BLOCKED = "CONTENT_BLOCKED"
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
@@ -98,8 +99,62 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+class FallOverReason(StrEnum):
+    """Why the provider that was asked for did not paint a job. Safe to show."""
+
+    OVERLOADED = "OVERLOADED"
+    QUOTA_USED_UP = "QUOTA_USED_UP"
+    UNAVAILABLE = "UNAVAILABLE"
+    TIMED_OUT = "TIMED_OUT"
+    BAD_ANSWER = "BAD_ANSWER"
+    PAUSED = "PAUSED"
+
+
+class ProviderStatus(StrEnum):
+    """Whether a provider is asked for pictures now."""
+
+    AVAILABLE = "AVAILABLE"
+    DEGRADED = "DEGRADED"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class CostBasis(StrEnum):
+    """How it is known what a call cost: its own account, the price of a picture, or no bill."""
+
+    USAGE = "USAGE"
+    PICTURE = "PICTURE"
+    TURNED_AWAY = "TURNED_AWAY"
+
+
 class BlockStage(StrEnum):
     """Where content was blocked: what went in, or what came out."""
 
     INPUT = "INPUT"
     OUTPUT = "OUTPUT"
+
+
+class WebhookEvent(StrEnum):
+    """What webhooks tell of; the values are the `type` of what they send."""
+
+    JOB_PENDING = "job.pending"
+    JOB_RUNNING = "job.running"
+    JOB_SUCCESS = "job.success"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+    GENERATION_FINISHED = "generation.finished"
+
+
+class WebhookMessageState(StrEnum):
+    """Where a message of a webhook is in its life."""
+
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+
+
+class DisabledBecause(StrEnum):
+    """Why a webhook is told nothing."""
+
+    OWNER = "OWNER"
+    FAILING = "FAILING"
+    GONE = "GONE"

@@ -41,6 +41,7 @@ class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
     assembled_prompt: str
     negative_prompt: str
     prompt_hash: str
+    fall_over: bool
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from core.prices import Cost
     from core.vocabulary import ErrorCode
     from db.engine import Connection
 
@@ -67,7 +68,9 @@ async def record_external_id(
 
 _END = text("""
     UPDATE provider_calls SET outcome = :outcome, error_code = :error_code,
-        usage = CAST(:usage AS jsonb), ended_at = clock_timestamp()
+        outcome_known = :outcome_known,
+        usage = CAST(:usage AS jsonb), cost_usd = :cost_usd, cost_basis = :cost_basis,
+        price_version = :price_version, ended_at = clock_timestamp()
     WHERE job_id = :id AND attempt = :attempt AND outcome = ANY(:expected)
 """)
 
@@ -79,13 +82,16 @@ async def end_call(
     outcome: str,
     *,
     error_code: ErrorCode | None = None,
+    outcome_known: bool | None = None,
     usage: Mapping[str, float] | None = None,
+    cost: Cost | None = None,
     expected: Sequence[str] = ("STARTED",),
 ) -> None:
-    """Record how a call ended: SUCCEEDED, FAILED, CANCELLED or UNKNOWN.
+    """Record how a call ended: SUCCEEDED, FAILED, CANCELLED or UNKNOWN; `cost`, if it is known.
 
     Nothing happens unless its outcome so far is `expected`: a worker that was given up by the
-    others finds UNKNOWN there, and leaves it.
+    others finds UNKNOWN there, and leaves it. `outcome_known` is False for a call that has failed
+    for us, but may be painted and billed all the same.
     """
     await connection.execute(
         _END,
@@ -94,7 +100,11 @@ async def end_call(
             "attempt": attempt,
             "outcome": outcome,
             "error_code": error_code.value if error_code else None,
+            "outcome_known": outcome_known,
             "usage": to_json(dict(usage)) if usage else None,
+            "cost_usd": cost.usd if cost else None,
+            "cost_basis": cost.basis.value if cost else None,
+            "price_version": cost.price_version if cost else None,
             "expected": list(expected),
         },
     )

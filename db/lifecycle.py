@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import TextClause
 
-    from core.vocabulary import BlockStage, ErrorCode, ProgressKind, Stage
+    from core.vocabulary import BlockStage, ErrorCode, FallOverReason, ProgressKind, Stage
     from db.engine import Connection
 
 _JOB = columns(JobRecord, "jobs")
@@ -211,11 +211,11 @@ async def fail(
     )
 
 
+_WAITS_AGAIN = f"state = 'PENDING', stage = 'QUEUED', version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN}"
 _REQUEUE = text(f"""
-    UPDATE jobs SET
-        state = 'PENDING', stage = 'QUEUED', version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN},
-        retry_count = retry_count + :retries,
-        ready_at = clock_timestamp() + make_interval(secs => :delay_s)
+    UPDATE jobs SET {_WAITS_AGAIN},
+        retry_count = retry_count + :retries, provider_retries = provider_retries + :retries,
+        held_since = NULL, ready_at = clock_timestamp() + make_interval(secs => :delay_s)
     WHERE {_HELD}
     RETURNING {_JOB}
 """)
@@ -241,6 +241,104 @@ async def release(
     """
     values: dict[str, object] = {"delay_s": 0.0, "retries": 0, "progress": progress}
     return await _transition(connection, _REQUEUE, job_id, attempt, values)
+
+
+_FALL_OVER = text(f"""
+    UPDATE jobs SET {_WAITS_AGAIN},
+        provider = :provider, model = :model, progress_kind = :progress_kind,
+        requested_provider = COALESCE(requested_provider, provider),
+        fall_over_reason = COALESCE(fall_over_reason, :reason),
+        retry_count = retry_count + :retries, provider_retries = 0,
+        held_since = NULL, ready_at = clock_timestamp()
+    WHERE {_HELD}
+    RETURNING {_JOB}
+""")
+
+
+async def fall_over(
+    connection: Connection,
+    job_id: UUID,
+    attempt: int,
+    *,
+    provider: str,
+    model: str,
+    progress_kind: ProgressKind,
+    reason: FallOverReason,
+    failed: bool,
+    progress: int = 0,
+) -> JobRecord:
+    """RUNNING → PENDING for another provider; `failed`: after a call, so it counts as a retry.
+
+    The first reason is kept: why the provider that was asked for did not paint. Raises
+    LeaseLostError.
+    """
+    values: dict[str, object] = {
+        "provider": provider,
+        "model": model,
+        "progress_kind": progress_kind.value,
+        "reason": reason.value,
+        "retries": int(failed),
+        "progress": progress,
+    }
+    return await _transition(connection, _FALL_OVER, job_id, attempt, values)
+
+
+_IN_TIME = """
+    COALESCE(held_since, clock_timestamp()) + make_interval(secs => :at_most_s)
+        >= clock_timestamp() + make_interval(secs => :delay_s)
+"""
+_HOLD = text(f"""
+    UPDATE jobs SET
+        version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN},
+        held_since = COALESCE(held_since, clock_timestamp()),
+        ready_at = clock_timestamp() + make_interval(secs => :delay_s),
+        state = CASE WHEN {_IN_TIME} THEN 'PENDING' ELSE 'FAILED' END,
+        stage = CASE WHEN {_IN_TIME} THEN 'QUEUED' END,
+        error_code = CASE WHEN {_IN_TIME} THEN NULL ELSE :error_code END,
+        finished_at = CASE WHEN {_IN_TIME} THEN NULL ELSE clock_timestamp() END
+    WHERE {_HELD}
+    RETURNING {_JOB}
+""")
+
+
+async def hold(
+    connection: Connection,
+    job_id: UUID,
+    attempt: int,
+    *,
+    delay_s: float,
+    at_most_s: float,
+    error_code: ErrorCode,
+    progress: int = 0,
+) -> JobRecord:
+    """RUNNING → PENDING for `delay_s` seconds, as the provider is paused; that is no retry.
+
+    FAILED if it would then have been held for longer than `at_most_s` since its last real try.
+    Raises LeaseLostError.
+    """
+    values: dict[str, object] = {
+        "delay_s": delay_s,
+        "at_most_s": at_most_s,
+        "error_code": error_code.value,
+        "progress": progress,
+    }
+    return await _transition(connection, _HOLD, job_id, attempt, values)
+
+
+_END_HOLD = text("""
+    UPDATE jobs SET ready_at = clock_timestamp()
+    FROM (
+        SELECT id FROM jobs
+        WHERE state = 'PENDING' AND provider = :provider AND held_since IS NOT NULL
+          AND ready_at > clock_timestamp()
+        ORDER BY id FOR UPDATE SKIP LOCKED
+    ) AS waiting WHERE jobs.id = waiting.id
+""")
+
+
+async def end_hold(connection: Connection, provider: str) -> int:
+    """Let a provider's held jobs start now, as its pause is over; returns how many there were."""
+    return (await connection.execute(_END_HOLD, {"provider": provider})).rowcount
 
 
 async def _transition(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,24 @@ def _config() -> Config:
 def head_revision() -> str | None:
     """The newest revision that this code knows."""
     return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+@functools.cache
+def _known_revisions() -> tuple[str | None, frozenset[str]]:
+    scripts = ScriptDirectory.from_config(_config())
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return scripts.get_current_head(), known
+
+
+async def is_migrated(connection: AsyncConnection) -> bool:
+    """Whether the database has all that this code needs.
+
+    One that a later release has migrated does: migrations expand first, and the processes of the
+    release before go on serving until the last new one is up.
+    """
+    head, known = _known_revisions()
+    current = await revision_of(connection)
+    return current is not None and (current == head or current not in known)
 
 
 async def current_revision(database_url: str) -> str | None:

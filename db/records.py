@@ -11,6 +11,7 @@ import msgspec
 from core.vocabulary import (  # noqa: TC001  # msgspec reads the annotations
     BlockStage,
     ErrorCode,
+    FallOverReason,
     ImageSize,
     JobState,
     ProgressKind,
@@ -57,6 +58,7 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     assembled_prompt: str
     negative_prompt: str
     prompt_hash: str
+    fall_over: bool
     created_at: datetime
 
 
@@ -76,9 +78,12 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     seed_locked: bool
     provider: str
     model: str
+    requested_provider: str | None
+    fall_over_reason: FallOverReason | None
     regenerated_from: UUID | None
     attempt: int
     retry_count: int
+    provider_retries: int
     crash_count: int
     ready_at: datetime
     preview_key: str | None
@@ -109,6 +114,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str | None
     resumed_from: int | None
     error_code: ErrorCode | None
+    outcome_known: bool | None
     started_at: datetime
     ended_at: datetime | None
 

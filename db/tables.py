@@ -20,7 +20,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -137,6 +137,7 @@ jobs = Table(
     Column("generation_time_ms", Integer, comment="of the attempt that made it"),
     Column("error_code", Text),
     Column("block_stage", Text),
+    Column("traceparent", Text, comment="W3C Trace Context, if traced"),
     _at("created_at", now=True),
     _at("started_at"),
     _at("finished_at"),
@@ -195,12 +196,16 @@ provider_calls = Table(
     ),
     Column("usage", JSONB),
     Column("cost_usd", Float),
+    Column("cost_basis", Text, comment="null: cost_usd is not known"),
+    Column("price_version", Text, comment="of the table of prices"),
     _at("started_at", now=True),
     _at("ended_at"),
     CheckConstraint(
         "outcome IN ('STARTED','SUCCEEDED','FAILED','CANCELLED','UNKNOWN')", name="outcome_known"
     ),
+    CheckConstraint("cost_basis IN ('USAGE','PICTURE','TURNED_AWAY')", name="cost_basis_known"),
     Index("ix_provider_calls_started_at", "started_at"),
+    Index("ix_provider_calls_user_id_started_at", "user_id", "started_at"),
 )
 
 idempotency_keys = Table(
@@ -257,4 +262,63 @@ doomed_objects = Table(
     # Written in the transaction that deletes the rows; a sweeper deletes the pictures after it.
     Column("object_key", Text, primary_key=True),
     _at("doomed_at", now=True),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("secret", Text, nullable=False, comment="whsec_..."),
+    Column("old_secret", Text, comment="signs as well for a while"),
+    _at("old_secret_until"),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("disabled_because", Text),
+    _at("failing_since"),
+    _at("created_at", now=True),
+    CheckConstraint("enabled = (disabled_because IS NULL)", name="reason_if_disabled"),
+    Index("ix_webhooks_user_id_id", "user_id", "id"),
+)
+
+webhook_messages = Table(
+    "webhook_messages",
+    metadata,
+    # Written by triggers on jobs, in the transaction that changes a job's state.
+    Column("id", Uuid, primary_key=True),
+    Column("webhook_id", Uuid, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("payload", Text, nullable=False, comment="the body, byte for byte"),
+    Column("state", Text, nullable=False, server_default="PENDING"),
+    Column("tries", Integer, nullable=False, server_default="0", comment="the fencing token"),
+    Column(
+        "earlier_tries",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="of them, before the last replay",
+    ),
+    _at("next_try_at", now=True),
+    _at("created_at", now=True),
+    _at("ended_at"),
+    CheckConstraint("state IN ('PENDING','DELIVERED','FAILED')", name="state_known"),
+    CheckConstraint("(state = 'PENDING') = (ended_at IS NULL)", name="end_if_ended"),
+    Index("ix_webhook_messages_webhook_id_id", "webhook_id", "id"),
+    Index("ix_webhook_messages_due", "next_try_at", postgresql_where=text("state = 'PENDING'")),
+    Index("ix_webhook_messages_ended_at", "ended_at"),
+)
+
+webhook_tries = Table(
+    "webhook_tries",
+    metadata,
+    Column(
+        "message_id", Uuid, ForeignKey("webhook_messages.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("number", Integer, primary_key=True),
+    _at("began_at", now=True),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer, comment="HTTP; null: no answer"),
+    Column("error", Text, comment="null: delivered"),
 )

@@ -18,13 +18,24 @@ from db.engine import is_database_down
 from db.history import recent_durations
 from db.jobs import read_jobs_of_any_user, read_work
 from db.ledger import end_call, read_calls
-from db.lifecycle import Finish, LeaseLostError, fail, retry_later, succeed
+from db.lifecycle import Finish, LeaseLostError, succeed
+from jobs.breakers import ProviderPaused
 from jobs.call import ProviderCall
 from jobs.changes import change_of
 from jobs.doorbell import Ring
 from jobs.estimate import Estimate, estimate_of
-from jobs.failure import JobFailure, failure_of
+from jobs.failure import (
+    FallOver,
+    GiveUp,
+    JobFailure,
+    TryAgain,
+    step_after_error,
+    step_while_paused,
+)
+from jobs.gate import Gate
 from jobs.keep import find_result, keep_answer, patiently, prepare_result, store_result
+from jobs.steps import write_step
+from jobs.successor import find_successor
 from jobs.transactions import in_transaction
 from providers.base import PaintRequest, ProviderError
 from storage.base import ObjectNotFound, StorageError
@@ -36,6 +47,7 @@ if TYPE_CHECKING:
     from db.engine import Connection
     from db.jobs import Work
     from db.records import CallRecord, JobRecord
+    from jobs.failure import Step
     from jobs.kit import Kit
     from jobs.reporter import Report
     from providers.base import Finished, Provider
@@ -62,6 +74,9 @@ class Attempt:
         self._report = report
         self._ring_later = ring_later
         self._began_s = time.monotonic()
+        self._gate = Gate(kit, job.provider)
+        self._work: Work | None = None
+        self._earlier_calls: Sequence[CallRecord] = ()
         self._call: ProviderCall | None = None
         self._finished: Finished | None = None
         self._estimate: Estimate | None = None
@@ -69,7 +84,6 @@ class Attempt:
 
     async def run(self) -> None:
         """Go all the way to a committed outcome. When cancelled, `abandon` must follow."""
-        await self._kit.publisher.publish([change_of(self._job)])
         try:
             await self._run()
         except LeaseLostError:
@@ -80,43 +94,54 @@ class Attempt:
                 raise
             # The lease runs out, and whoever claims the job then finds how far this got.
             _log.exception("postgres stayed away, job left to its lease", job=str(self._job.id))
+        await self._gate.leave()
 
     async def abandon(self) -> None:
         """Record how far the call came that was cut off by us: it may have been billed."""
         if self._call and self._call.began and not self.settling:
             outcome = "SUCCEEDED" if self._finished else "CANCELLED"
             await self._write(lambda connection: self._end_call(connection, outcome))
+        await self._gate.leave()
         await self._give_way()
 
     async def _run(self) -> None:
         try:
-            work, calls = await self._read()
+            self._work, self._earlier_calls = work, calls = await self._read()
             found = await find_result(self._kit.storage, self._job, calls)
             if found is not None:
+                await self._show_start()
                 await self._moderate(found.picture)
                 await self._succeed(found.picture, found.attempt, found.finished)
                 return
             self._finished = finished = await self._paint(work, calls)
             self._report.stage(Stage.STORING)
             await keep_answer(self._kit.storage, self._job, finished)
+            await self._gate.succeeded()
             picture = await prepare_result(finished)
             await self._moderate(picture)
             await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
             await self._succeed(picture, self._job.attempt, finished)
+        except ProviderPaused as paused:
+            successor = await self._successor()
+            await self._take(step_while_paused(paused.pause, successor))
         except ProviderError as error:
-            await self._fail(self._failure_of(error))
+            await self._take(await self._step_after(error), error)
         except JobFailure as failure:
-            await self._fail(failure)
+            await self._take(GiveUp(failure.code, failure.block_stage))
         except StorageError as error:
             _log.error("storage failed", job=str(self._job.id), error=str(error))
-            await self._fail(JobFailure(ErrorCode.STORAGE_UNAVAILABLE))
+            await self._take(GiveUp(ErrorCode.STORAGE_UNAVAILABLE))
         except LeaseLostError:
             raise
         except Exception as error:
             if is_database_down(error):
                 raise
             _log.exception("attempt failed by a bug", job=str(self._job.id))
-            await self._fail(JobFailure(ErrorCode.INTERNAL))
+            await self._take(GiveUp(ErrorCode.INTERNAL))
+
+    async def _show_start(self) -> None:
+        """Tell everybody that it runs; not told of an attempt that finds its provider paused."""
+        await self._kit.publisher.publish([change_of(self._job)])
 
     async def _moderate(self, picture: Picture) -> None:
         """Judge a frame, if a classifier is set up. Raises JobFailure."""
@@ -142,6 +167,11 @@ class Attempt:
             _log.error("provider is not set up on this worker", provider=self._job.provider)
             raise JobFailure(ErrorCode.PROVIDER_MISCONFIGURED)
         resumed = self._resumable(provider, calls)
+        if resumed is None:
+            await self._gate.enter()
+        else:
+            self._earlier_calls = [call for call in calls if call is not resumed]
+        await self._show_start()
         request = await self._request(work)
         if provider.capabilities.progress is not ProgressKind.MEASURED:
             await self._begin_estimate(provider, work)
@@ -204,7 +234,7 @@ class Attempt:
         except ObjectNotFound:
             raise JobFailure(ErrorCode.UPLOAD_GONE) from None
 
-    def _failure_of(self, error: ProviderError) -> JobFailure:
+    async def _step_after(self, error: ProviderError) -> Step:
         _log.warning(
             "provider call failed",
             job=str(self._job.id),
@@ -213,8 +243,19 @@ class Attempt:
             code=error.code.value,
             detail=str(error)[:300],
         )
-        settings = self._kit.settings
-        return failure_of(error, retry_count=self._job.retry_count, settings=settings)
+        return step_after_error(
+            error,
+            retries=self._job.provider_retries,
+            pause=await self._gate.failed(error),
+            successor=await self._successor() if error.outcome_known else None,
+            resumable=self._call is not None and self._call.outlives(error),
+            settings=self._kit.settings,
+        )
+
+    async def _successor(self) -> Provider | None:
+        if self._work is None:
+            return None
+        return await find_successor(self._kit, self._job, self._work, self._earlier_calls)
 
     async def _succeed(self, picture: Picture, attempt: int, finished: Finished | None) -> None:
         job = self._job
@@ -247,17 +288,16 @@ class Attempt:
 
         await self._settle(write)
 
-    async def _fail(self, failure: JobFailure) -> None:
+    async def _take(self, step: Step, error: ProviderError | None = None) -> None:
+        """Take the step that follows a failed attempt; `error` is its call's, if one was made."""
         job = self._job
 
         async def write(connection: Connection) -> JobRecord:
-            settled = await self._end_or_retry(connection, failure)
+            progress = self._report.job.progress
+            settled = await write_step(connection, job, step, self._kit.settings, progress=progress)
             if self._call and self._call.began:
-                # What goes on without us is asked for by the next attempt, not bought again.
-                is_open = failure.code is ErrorCode.TIMEOUT and self._call.outlives_us
-                outcome = "UNKNOWN" if is_open else "FAILED"
-                await self._end_call(connection, outcome, code=failure.code)
-            if failure.block_stage is BlockStage.OUTPUT:
+                await self._end_failed_call(connection, step, error)
+            if isinstance(step, GiveUp) and step.block_stage is BlockStage.OUTPUT:
                 # Neither the frame nor what led to it is kept, of no attempt.
                 for attempt in range(1, job.attempt + 1):
                     await doom(connection, attempt_keys(job.id, attempt))
@@ -266,27 +306,35 @@ class Attempt:
             return settled
 
         await self._settle(write)
-        if failure.retry_in_s is not None:
-            self._ring_later(Ring(job.id, job.attempt), failure.retry_in_s)
+        match step:
+            case TryAgain(delay_s):
+                self._ring_later(Ring(job.id, job.attempt), delay_s)
+            case FallOver():
+                self._ring_later(Ring(job.id, job.attempt), 0.0)
+            case _:
+                # Nothing is left to do, or a sweeper starts it when the pause is over.
+                pass
 
-    async def _end_or_retry(self, connection: Connection, failure: JobFailure) -> JobRecord:
-        job, progress = self._job, self._report.job.progress
-        if failure.retry_in_s is not None:
-            delay_s = failure.retry_in_s
-            return await retry_later(
-                connection, job.id, job.attempt, delay_s=delay_s, progress=progress
-            )
-        return await fail(
-            connection,
-            job.id,
-            job.attempt,
-            error_code=failure.code,
-            block_stage=failure.block_stage,
-            progress=progress,
-        )
+    async def _end_failed_call(
+        self, connection: Connection, step: Step, error: ProviderError | None
+    ) -> None:
+        """Say in the ledger what is known of the call. One that goes on is asked for again."""
+        assert self._call is not None
+        if error is None:
+            # The picture was there; what failed is ours.
+            code = step.code if isinstance(step, GiveUp) else None
+            await self._end_call(connection, "FAILED", code=code, known=False)
+            return
+        outcome = "UNKNOWN" if self._call.outlives(error) else "FAILED"
+        await self._end_call(connection, outcome, code=error.code, known=error.outcome_known)
 
     async def _end_call(
-        self, connection: Connection, outcome: str, code: ErrorCode | None = None
+        self,
+        connection: Connection,
+        outcome: str,
+        *,
+        code: ErrorCode | None = None,
+        known: bool | None = None,
     ) -> None:
         await end_call(
             connection,
@@ -294,6 +342,7 @@ class Attempt:
             self._job.attempt,
             outcome,
             error_code=code,
+            outcome_known=known,
             usage=self._finished.usage if self._finished else None,
         )
 

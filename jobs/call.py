@@ -15,6 +15,7 @@ from jobs.transactions import in_transaction
 from providers.base import (
     Accepted,
     BadProviderAnswer,
+    CallLost,
     Finished,
     PaintRequest,
     Progress,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from db.records import CallRecord, JobRecord
     from jobs.kit import Kit
     from jobs.reporter import Report
-    from providers.base import Provider, Update
+    from providers.base import Provider, ProviderError, Update
 
 GENERATING_PERCENT = 95
 """Where the bar stands when the provider is done; storing takes the rest."""
@@ -66,9 +67,10 @@ class ProviderCall:
         except TimeoutError:
             raise ProviderTimeout("no picture within the deadline") from None
 
-    @property
-    def outlives_us(self) -> bool:
-        """Whether the provider goes on with the call when we stop waiting, and can be asked."""
+    def outlives(self, error: ProviderError) -> bool:
+        """Whether the provider goes on with the call after this error, and can be asked."""
+        if error.outcome_known or isinstance(error, CallLost):
+            return False
         can = self._provider.capabilities
         return self._external_id is not None and can.resume and not can.cancel
 

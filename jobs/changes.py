@@ -14,6 +14,7 @@ from core.version import next_epoch
 from core.vocabulary import (  # msgspec reads the annotations
     BlockStage,
     ErrorCode,
+    FallOverReason,
     JobState,
     ProgressKind,
     Stage,
@@ -33,6 +34,10 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_count: int
     seed: int
     model: str
+    provider: str | None = None
+    """None only in a change by a worker of the release before."""
+    requested_provider: str | None = None
+    fall_over_reason: FallOverReason | None = None
     stage: Stage | None = None
     preview_key: str | None = None
     image_key: str | None = None
@@ -62,6 +67,7 @@ def apply(change: JobChange, job: JobRecord) -> JobRecord:
     """The job as it is after the change. Progress that was shown never goes back."""
     values = msgspec.structs.asdict(change)
     values["progress"] = max(job.progress, change.progress)
+    values["provider"] = change.provider or job.provider
     return msgspec.structs.replace(job, **values)
 
 

@@ -18,7 +18,12 @@ class Channels:
         self.revoked = f"{prefix}:revoked"
         self.queue = f"{prefix}:queue"
         self._job = f"{prefix}:job:"
+        self._breaker = f"{prefix}:breaker:"
 
     def job(self, job_id: UUID) -> str:
         """The channel of a job's changes, and the key of its newest one."""
         return f"{self._job}{job_id}"
+
+    def breaker(self, provider: str) -> str:
+        """The key of a provider's circuit breaker."""
+        return f"{self._breaker}{provider}"

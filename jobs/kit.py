@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from core.metrics import Metrics
     from core.safety.pictures import PictureJudge
     from core.settings import Settings
     from core.styles import Style
     from db.engine import Database
+    from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
     from jobs.publisher import Publisher
     from providers.base import Provider
@@ -29,5 +31,7 @@ class Kit:
     doorbell: Doorbell
     storage: Storage
     providers: Mapping[str, Provider]
+    breakers: Breakers
     styles: Mapping[str, Style]
+    metrics: Metrics
     picture_judge: PictureJudge | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from core.metrics import Metrics
     from jobs.changes import JobChange
     from jobs.channels import Channels
 
@@ -36,13 +37,15 @@ _log = get_logger(__name__)
 class Publisher:
     """Publishes changes. A change that Redis does not take is healed by its followers' reading."""
 
-    def __init__(self, redis: Redis, channels: Channels) -> None:
+    def __init__(self, redis: Redis, channels: Channels, metrics: Metrics) -> None:
         self._redis = redis
+        self._metrics = metrics
         self._channels = channels
         self._script = redis.register_script(_PUBLISH)
 
     async def publish(self, changes: Iterable[JobChange]) -> bool:
         """Publish changes in one round trip; False when Redis is away (nothing is raised)."""
+        changes = list(changes)
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for change in changes:
@@ -51,10 +54,12 @@ class Publisher:
                         args=[change.version, encode(change), SNAPSHOT_TTL_S],
                         client=pipe,
                     )
-                await pipe.execute()
+                published = cast("list[int]", await pipe.execute())
         except REDIS_DOWN as error:
             _log.debug("changes not published", error=type(error).__name__)
+            self._metrics.events_unpublished.inc(len(changes))
             return False
+        self._metrics.events_published.inc(sum(published))
         return True
 
     async def cancel(self, job_ids: Sequence[UUID]) -> None:

@@ -14,6 +14,7 @@ from jobs.attempt import Attempt
 from jobs.changes import change_of
 from jobs.doorbell import Ring
 from jobs.reporter import Outbox, Report
+from jobs.tally import note_start
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -53,6 +54,8 @@ class Runner:
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
+        kit.metrics.worker_slots.set(kit.settings.concurrency)
+        kit.metrics.worker_jobs.set_function(lambda: len(self._held))
 
     def free_slots(self) -> int:
         """How many more jobs may start now."""
@@ -175,6 +178,7 @@ class Runner:
             held.scope.cancel()
 
     def _run(self, job: JobRecord) -> None:
+        note_start(self._kit.metrics, job)
         report = Report(job, self._outbox)
         held = _Held(Attempt(self._kit, job, report, self._ring_later), report)
         self._held[job.id] = held

@@ -19,6 +19,7 @@ from db.lifecycle import find_dead, reap
 from db.uploads import delete_unused_uploads
 from jobs.changes import change_of
 from jobs.doorbell import Ring
+from jobs.tally import note_taken_back
 from storage.base import StorageError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Sweeper:
         overdue_s = OVERDUE_S if self._bell_works() else 0.0
         if started := await self._runner.start_overdue(overdue_s=overdue_s):
             _log.info("started jobs that no doorbell announced", jobs=started)
+            self._kit.metrics.sweeper_repairs.labels("STARTED_OVERDUE").inc(started)
         if time.monotonic() >= self._reap_after_s:
             await self._reap()
         if time.monotonic() >= self._tidy_after_s:
@@ -115,6 +117,7 @@ async def announce_taken_back(kit: Kit, jobs: list[JobRecord]) -> None:
     if not jobs:
         return
     _log.warning("took back jobs of a dead worker", jobs=len(jobs))
+    note_taken_back(kit.metrics, jobs)
     await kit.publisher.publish(change_of(job) for job in jobs)
     waiting = [Ring(job.id, job.attempt) for job in jobs if not job.state.is_terminal]
     if waiting:

@@ -9,7 +9,9 @@ import uvicorn
 
 from core.log import configure_logging
 from mintari.asgi import build_asgi
+from mintari.ports import claimable_port
 from mintari.tokens import SetupError
+from transport.http_protocol import HttpProtocol
 from transport.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -19,8 +21,11 @@ SHUTDOWN_S = 5
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SetupError when settings forbid it."""
+    """Serve until SIGTERM or SIGINT. Raises SetupError or EmbeddedError when settings forbid it."""
     check_schema_package()
+    if settings.metrics_port:
+        # Opened once the application starts, where an error would come with uvicorn's traceback.
+        claimable_port(settings.metrics_host, settings.metrics_port, "METRICS")
     configure_logging(settings)
     uvicorn.Server(server_config(settings)).run()
 
@@ -32,7 +37,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         host=settings.api_host,
         port=settings.api_port,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocket,
         access_log=False,
         log_config=None,

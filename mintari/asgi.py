@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from core.auth import issue_token
 from core.stopping import cancel_for_good
+from mintari.monitor import open_monitor
+from mintari.scrape import Scrape
 from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
@@ -81,8 +83,9 @@ def build_asgi(settings: Settings) -> Starlette:
                 allowed_hosts=LOCAL_HOSTS if settings.dev_mode else None,
             )
             running = [tasks.create_task(one.run()) for one in (subscriptions, sockets)]
-            # The event loop starts them before it takes the first connection.
-            yield {"sockets": sockets}
+            scrape = Scrape(service.metrics, service.database, service.providers)
+            async with open_monitor(settings, scrape, service.readiness):
+                yield {"sockets": sockets}
             await cancel_for_good(running)
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)

@@ -37,7 +37,7 @@ def cli() -> None:
 @cli.command()
 @click.option("--provider", help="Who paints: local, gemini, banana, openai or comfyui.")
 @click.option("--stand-in", is_flag=True, help="Let a stand-in take the provider's place: no key.")
-@click.option("--web-dev", is_flag=True, help="Also serve the page with hot reload, on port 5173.")
+@click.option("--web-dev", is_flag=True, help="Also serve the page with hot reload.")
 def up(provider: str | None, *, stand_in: bool, web_dev: bool) -> None:
     """Run everything here: PostgreSQL, Valkey, the API, a worker."""
     from mintari.standins.settings import SETTINGS

@@ -139,13 +139,18 @@ async def _database(settings: Settings) -> str:
 
 
 async def _migrations(settings: Settings) -> str:
-    from db.migrate import current_revision, head_revision
+    from db.engine import open_database
+    from db.migrate import head_revision, is_migrated, revision_of
 
-    current, head = await current_revision(settings.database_url), head_revision()
-    if current != head:
+    async with open_database(settings) as database, database.read() as connection:
+        current, migrated = await revision_of(connection), await is_migrated(connection)
+    head = head_revision()
+    if not migrated:
         raise Unwell(
             f"the database is at {current or 'nothing'}, not {head}: run `mintari migrate`"
         )
+    if current != head:
+        return f"at {current}, of a later release than this one, which needs {head}"
     return f"at the newest revision, {head}"
 
 
@@ -173,10 +178,14 @@ async def _storage(settings: Settings) -> str:
 
 
 async def _provider(settings: Settings) -> str:
+    from core.styles import load_styles
     from providers.registry import open_providers
 
-    async with open_providers(settings) as providers:
+    async with open_providers(settings, load_styles(settings.styles_file)) as providers:
         lines = [f"{name}: {await provider.check()}" for name, provider in providers.items()]
+    order = [name for name in settings.gen_fallback_providers if name != settings.gen_provider]
+    if order:
+        lines.append(f"fall-over: {' → '.join([settings.gen_provider, *order])}")
     return "; ".join(lines)
 
 
@@ -204,11 +213,20 @@ async def _keys(settings: Settings, mode: str) -> str:
 
 
 async def _port(settings: Settings) -> str:
-    host, port = settings.api_host, settings.api_port
+    return await _free_or_ours(settings.api_host, settings.api_port, "API")
+
+
+async def _metrics(settings: Settings) -> str:
+    if settings.metrics_port is None:
+        return "off, as METRICS_PORT is not set"
+    return await _free_or_ours(settings.metrics_host, settings.metrics_port, "METRICS")
+
+
+async def _free_or_ours(host: str, port: int, setting: str) -> str:
     if await is_healthy(host, port):
-        return f"a running API answers on {host}:{port}"
+        return f"a running process of ours answers on {host}:{port}"
     try:
-        claimable_port(host, port)
+        claimable_port(host, port, setting)
     except EmbeddedError as error:
         raise Unwell(str(error)) from error
     return f"{host}:{port} is free"
@@ -231,5 +249,6 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("provider", _provider),
     ("auth", _auth),
     ("port", _port),
+    ("metrics", _metrics),
 )
 """Every check by name. A check returns what is well, and raises Unwell (or anything)."""

@@ -9,10 +9,10 @@ import socket
 from mintari.embedded.errors import EmbeddedError
 
 
-def claimable_port(host: str, port: int) -> int:
+def claimable_port(host: str, port: int, setting: str = "API") -> int:
     """Try the port (0: let the system choose one), free it again and return it.
 
-    Raises EmbeddedError with what to do instead.
+    `setting` is how the names of its settings begin. Raises EmbeddedError with what to do instead.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -25,18 +25,18 @@ def claimable_port(host: str, port: int) -> int:
             probe.listen()
             return int(probe.getsockname()[1])
     except OSError as error:
-        raise EmbeddedError(_advice(host, port, error)) from error
+        raise EmbeddedError(_advice(host, port, setting, error)) from error
 
 
-def _advice(host: str, port: int, error: OSError) -> str:
+def _advice(host: str, port: int, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"Port {port} on {host} is in use: stop what uses it,"
-            f" or choose another with API_PORT={port + 1 if port < 65535 else 8001}."
+            f" or choose another with {setting}_PORT={port + 1 if port < 65535 else 8001}."
         )
     if error.errno == errno.EACCES:
-        return f"Port {port} needs root: choose one above 1023 with API_PORT=8000."
-    return f"API_HOST={host} is not an address of this machine ({error.strerror})."
+        return f"Port {port} needs root: choose one above 1023 with {setting}_PORT=8000."
+    return f"{setting}_HOST={host} is not an address of this machine ({error.strerror})."
 
 
 async def is_listening(port: int) -> bool:

@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from core.metrics import Metrics
 from core.redis import open_redis
 from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
 from core.stopping import cancel_for_good
 from core.styles import load_styles
 from db.engine import open_database
+from jobs.breakers import Breakers
 from jobs.channels import Channels
 from jobs.doorbell import Doorbell
 from jobs.feed import Feed
 from jobs.kit import Kit
 from jobs.publisher import Publisher
+from jobs.readiness import Readiness
 from jobs.worker import worker_name
 from providers.registry import open_providers
 from resolvers.context import App
@@ -38,12 +41,15 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
         database = await stack.enter_async_context(open_database(settings))
         redis = await stack.enter_async_context(open_redis(settings))
         storage = await stack.enter_async_context(open_storage(settings))
-        providers = await stack.enter_async_context(open_providers(settings))
+        styles = load_styles(settings.styles_file)
+        providers = await stack.enter_async_context(open_providers(settings, styles))
         channels = Channels(settings.redis_prefix)
-        publisher = Publisher(redis, channels)
+        metrics = Metrics()
+        publisher = Publisher(redis, channels, metrics)
         feed = Feed(settings, database, publisher, channels)
         revocations = Revocations(settings, database, channels)
         await revocations.read()
+        storage_health = StorageHealth(storage)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         services = [tasks.create_task(feed.run()), tasks.create_task(revocations.run())]
         stack.push_async_callback(cancel_for_good, services)
@@ -55,33 +61,39 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             doorbell=Doorbell(redis, channels),
             storage=storage,
             providers=providers,
-            styles=load_styles(settings.styles_file),
+            breakers=Breakers(redis, channels, settings),
+            styles=styles,
             estimates=Estimates(database),
-            storage_health=StorageHealth(storage),
+            storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),
             revocations=revocations,
+            readiness=Readiness(database, publisher, storage_health.works),
+            metrics=metrics,
         )
 
 
 @contextlib.asynccontextmanager
 async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
     """The parts of a worker process."""
+    styles = load_styles(settings.styles_file)
     async with (
         open_database(settings) as database,
         open_redis(settings) as redis,
         open_storage(settings) as storage,
-        open_providers(settings) as providers,
+        open_providers(settings, styles) as providers,
     ):
-        channels = Channels(settings.redis_prefix)
+        channels, metrics = Channels(settings.redis_prefix), Metrics()
         yield Kit(
             settings=settings,
             worker=worker_name(settings),
             database=database,
-            publisher=Publisher(redis, channels),
+            publisher=Publisher(redis, channels, metrics),
             doorbell=Doorbell(redis, channels),
             storage=storage,
             providers=providers,
-            styles=load_styles(settings.styles_file),
+            breakers=Breakers(redis, channels, settings),
+            styles=styles,
+            metrics=metrics,
             picture_judge=load_picture_judge(settings),
         )

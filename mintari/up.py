@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from core.auth import issue_token
 from core.settings import Settings
 from mintari.embedded import PostgresServer, ValkeyServer
+from mintari.embedded.errors import EmbeddedError
 from mintari.embedded.identity import unprivileged_user
 from mintari.embedded.server import log_tail, open_log
 from mintari.health import is_healthy
@@ -33,6 +34,7 @@ _TOKEN_TTL_S = 86_400
 _STOP_MARGIN_S = 5
 # Long enough to see a grid live.
 _STAND_IN_LATENCY_S = 4
+_WEB_PORT = 5173
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Plan:
     settings: Settings
     environment: Mapping[str, str]
     stand_in: StandInPlan | None = None
-    web_dev: bool = False
+    web_port: int | None = None
+    """Where the page reloads as one edits it, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,9 @@ def up(provider: str | None = None, *, stand_in: bool = False, web_dev: bool = F
     home = given.home(run_as)
     home.prepare(run_as)
     with home.lock() as lock:
-        plan = replace(make_plan(given, home, provider, stand_in=stand_in), web_dev=web_dev)
+        plan = make_plan(given, home, provider, stand_in=stand_in)
+        if web_dev:
+            plan = replace(plan, web_port=_web_port())
         home.write_running(lock, _running(plan))
         if run_as is not None and plan.servers:
             say("mintari", f"running as root: the servers run as the user {run_as.name}")
@@ -139,7 +144,7 @@ def _stages(plan: Plan) -> Sequence[Sequence[Part]]:
         [
             own("api", is_ready=is_up),
             _own_part(
-                {**plan.environment, "WORKER_NAME": worker_name},
+                {**plan.environment, "WORKER_NAME": worker_name, **_next_metrics_port(settings)},
                 "worker",
                 stop_deadline_s=settings.worker_drain_s + _STOP_MARGIN_S,
             ),
@@ -148,17 +153,36 @@ def _stages(plan: Plan) -> Sequence[Sequence[Part]]:
     ]
 
 
+def _next_metrics_port(settings: Settings) -> dict[str, str]:
+    """The worker's METRICS_PORT: the one after the API's, where that has one."""
+    port = settings.metrics_port
+    return {"METRICS_PORT": str(port + 1 if port < 65535 else 0)} if port else {}
+
+
 def _web_dev(plan: Plan) -> Sequence[Part]:
     """Vite's server, which reloads the page as one edits it and passes the rest on to the API."""
-    if not plan.web_dev:
+    if plan.web_port is None:
         return []
     from mintari.webbuild import BuildFailed, dev_server
 
+    port = plan.web_port
+
+    async def listens(_pid: int) -> bool:
+        return await is_listening(port)
+
     try:
-        command, environment = dev_server(plan.settings.public_url)
+        command, environment = dev_server(plan.settings.public_url, port)
     except BuildFailed as error:
         raise PartFailed(f"the page's own server: {error}") from error
-    return [Part("web", command, environment)]
+    return [Part("web", command, environment, is_ready=listens)]
+
+
+def _web_port() -> int:
+    """Vite's own port if it is free: a second `up --web-dev` takes another one."""
+    try:
+        return claimable_port("127.0.0.1", _WEB_PORT)
+    except EmbeddedError:
+        return claimable_port("127.0.0.1", 0)
 
 
 def _stand_ins(plan: Plan) -> Sequence[Part]:
@@ -209,8 +233,8 @@ def _announce(plan: Plan) -> None:
     ]
     if plan.stand_in:
         lines.append(f"    Stand-in {plan.stand_in.url}/stand-in/calls ({plan.stand_in.name})")
-    if plan.web_dev:
-        lines.append("    Page     http://localhost:5173/ (reloads as you edit web/src)")
+    if plan.web_port:
+        lines.append(f"    Editing  http://127.0.0.1:{plan.web_port}/ (reloads as web/src changes)")
     if settings.dev_mode:
         lines.append(f"    Token    {_token(settings)}")
         lines.append("             (user dev, for a day; another one: mintari token --user NAME)")

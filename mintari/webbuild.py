@@ -99,7 +99,7 @@ def fetch_for_development() -> None:
         _install(_npm(), ROOT / "web", development=True)
 
 
-def dev_server(api_url: str) -> tuple[list[str], dict[str, str]]:
+def dev_server(api_url: str, port: int) -> tuple[list[str], dict[str, str]]:
     """The command and environment of a page that reloads as one edits. Raises BuildFailed."""
     with _alone():
         npm = _npm()
@@ -107,7 +107,8 @@ def dev_server(api_url: str) -> tuple[list[str], dict[str, str]]:
     node = shutil.which("node", path=_path(npm)) or "node"
     vite = ROOT / "web" / "node_modules" / "vite" / "bin" / "vite.js"
     environment = {**os.environ, "PATH": _path(npm), "MINTARI_API_URL": api_url}
-    return [node, str(vite), str(ROOT / "web"), "--clearScreen=false"], environment
+    where = ("--host", "127.0.0.1", "--port", str(port), "--strictPort")
+    return [node, str(vite), str(ROOT / "web"), *where, "--clearScreen=false"], environment
 
 
 def run_npm(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> str:

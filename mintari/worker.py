@@ -10,8 +10,12 @@ import uvloop
 
 from core.log import configure_logging
 from jobs.channels import Channels
+from jobs.readiness import Readiness
 from jobs.worker import Worker
+from mintari.monitor import open_monitor
+from mintari.scrape import Scrape
 from mintari.service import open_kit
+from resolvers.storage_health import StorageHealth
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -30,4 +34,8 @@ async def _serve(settings: Settings) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     async with open_kit(settings) as kit:
-        await Worker(kit, Channels(settings.redis_prefix)).run(stop)
+        scrape = Scrape(kit.metrics, kit.database, kit.providers)
+        storage_works = StorageHealth(kit.storage).works
+        readiness = Readiness(kit.database, kit.publisher, storage_works, stop.is_set)
+        async with open_monitor(settings, scrape, readiness):
+            await Worker(kit, Channels(settings.redis_prefix)).run(stop)

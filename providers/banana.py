@@ -22,6 +22,7 @@ from core.vocabulary import BlockStage, ImageSize, ProgressKind, SeedSupport
 from providers.base import (
     Accepted,
     BadProviderAnswer,
+    CallLost,
     Capabilities,
     Finished,
     ProviderError,
@@ -146,7 +147,7 @@ class BananaProvider:
         if self._route:
             async with self._wire.stream("GET", self._wire.base_url):
                 return f"project at {self._wire.base_url}; the key shows with the first call"
-        with contextlib.suppress(_CallLost):
+        with contextlib.suppress(CallLost):
             await self._ask("call_mintari_check", long_poll=False)
         return f"start/v4 and check/v4 at {self._wire.base_url}"
 
@@ -171,7 +172,8 @@ class BananaProvider:
     async def _wait(self, call_id: str) -> _Reply:
         """Ask until the picture is there or the deadline is over.
 
-        The call is paid for: an answer that gets lost on the way is asked for again.
+        The call is paid for: an answer that gets lost on the way is asked for again, and whatever
+        keeps us from the answer says nothing about the call.
         """
         deadline_s = time.monotonic() + self._deadline_s
         bad_answers = 0
@@ -183,7 +185,7 @@ class BananaProvider:
                 reply = await self._ask(call_id, long_poll=True)
                 if reply.is_done:
                     return reply
-            except (_CallFailed, _CallLost):
+            except (_CallFailed, CallLost):
                 raise
             except (ProviderUnavailable, ProviderTimeout) as error:
                 failure = error
@@ -195,7 +197,7 @@ class BananaProvider:
                 failure, bad_answers = error, bad_answers + 1
             pause_s = max(0.0, asked_at_s + pause_s - time.monotonic())
             if bad_answers > MAX_BAD_ANSWERS or time.monotonic() + pause_s > deadline_s:
-                raise failure
+                raise failure.without_outcome()
             await asyncio.sleep(pause_s)
 
     async def _ask(self, call_id: str, *, long_poll: bool) -> _Reply:
@@ -287,7 +289,7 @@ class BananaProvider:
         """What an error inside of a good answer means: there are only words to go by."""
         text = self._wire.redact(f"banana: {message}")
         if _NO_SUCH_CALL.search(message):
-            return _CallLost(text)
+            return CallLost(text)
         if _WRONG_KEY.search(message):
             return ProviderMisconfigured(f"{text}: correct BANANA_API_KEY")
         if _WRONG_MODEL.search(message):
@@ -299,10 +301,6 @@ class BananaProvider:
         if _BUSY.search(message):
             return ProviderOverloaded(text)
         return ProviderTimeout(text) if _TOO_SLOW.search(message) else _CallFailed(text)
-
-
-class _CallLost(BadProviderAnswer):
-    """The provider knows no call of that id (any more): only a new one can help."""
 
 
 class _CallFailed(ProviderUnavailable):

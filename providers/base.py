@@ -7,6 +7,7 @@
     ├── ProviderRefused        content blocked at INPUT or OUTPUT; final
     ├── ProviderMisconfigured  key, model or address is wrong; final
     └── BadProviderAnswer      an answer that is no picture; retryable (it may be a glitch)
+        └── CallLost           nobody knows the call any more that was to be resumed
 
 Adding a provider is one file with a class of this protocol and one line in `registry.py`.
 """
@@ -14,7 +15,7 @@ Adding a provider is one file with a class of this protocol and one line in `reg
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from core.vocabulary import BlockStage, ErrorCode, ImageSize, ProgressKind, SeedSupport
 
@@ -33,6 +34,10 @@ class Capabilities:
     progress: ProgressKind
     cancel: bool
     resume: bool
+
+    def can_paint(self, size: ImageSize, *, has_photo: bool) -> bool:
+        """Whether it takes such a job."""
+        return size in self.sizes and (self.image_input if has_photo else self.text_input)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,16 @@ class ProviderError(Exception):
 
     code: ClassVar[ErrorCode]
     retryable: ClassVar[bool]
+    outcome_known: bool = True
+    """False: the call may be painted and billed all the same, as nobody has said how it ended.
+
+    Such a call can be made again where it was made, or resumed; another provider is not asked.
+    """
+
+    def without_outcome(self) -> Self:
+        """The same error of a call whose end is not known."""
+        self.outcome_known = False
+        return self
 
 
 class ProviderTimeout(ProviderError):
@@ -156,24 +171,32 @@ class ProviderTimeout(ProviderError):
 
     code = ErrorCode.TIMEOUT
     retryable = True
+    outcome_known = False
 
 
 class ProviderOverloaded(ProviderError):
     """Too many requests, or a quota is used up.
 
     `retry_after_s` is what the provider asked for, in seconds; None when it did not say.
-    `exhausted` is True for a quota that seconds will not bring back (a per-day quota).
+    `exhausted` is True for a quota that seconds will not bring back (a per-day quota), which is
+    there again in `resets_in_s` seconds; None when that is not known.
     """
 
     code = ErrorCode.PROVIDER_OVERLOADED
     retryable = True
 
     def __init__(
-        self, message: str, *, retry_after_s: float | None = None, exhausted: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        exhausted: bool = False,
+        resets_in_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         self.exhausted = exhausted
+        self.resets_in_s = resets_in_s
 
 
 class ProviderUnavailable(ProviderError):
@@ -206,3 +229,9 @@ class BadProviderAnswer(ProviderError):
 
     code = ErrorCode.BAD_PROVIDER_ANSWER
     retryable = True
+
+
+class CallLost(BadProviderAnswer):
+    """The provider knows no call of that id (any more): only a new one can help."""
+
+    outcome_known = False

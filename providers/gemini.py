@@ -8,7 +8,9 @@ idempotency key; a seed is taken, the same picture again is not promised.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -229,11 +231,27 @@ class GeminiProvider:
             for detail in error.details
             if (match := _DURATION.fullmatch(detail.retry_delay))
         ]
+        is_of_the_day = any("PerDay" in quota for quota in quotas)
         return ProviderOverloaded(
             self._wire.redact(f"gemini answered 429: {error.message} {quotas}"),
             retry_after_s=max(delays) if delays else retry_after(answer),
-            exhausted=any("PerDay" in quota for quota in quotas),
+            exhausted=is_of_the_day,
+            resets_in_s=_until_midnight_s() if is_of_the_day else None,
         )
+
+
+def _until_midnight_s() -> float | None:
+    """Seconds until quotas of the day are there again; None where the time zone is unknown.
+
+    They reset at midnight Pacific time: https://ai.google.dev/gemini-api/docs/rate-limits
+    """
+    try:
+        now = datetime.now(ZoneInfo("America/Los_Angeles"))
+    except ZoneInfoNotFoundError:
+        return None
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    # By their timestamps: two days a year have another length.
+    return midnight.timestamp() - now.timestamp()
 
 
 def _body(request: PaintRequest) -> dict[str, object]:

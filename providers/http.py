@@ -219,6 +219,9 @@ class Wire:
             return ProviderOverloaded(text, retry_after_s=asked_s)
         if status in (408, 504):
             return ProviderTimeout(text)
+        if status == 502:
+            # A gateway's word about a server that it has lost: that one may go on.
+            return ProviderUnavailable(text).without_outcome()
         if status >= 500:
             return ProviderUnavailable(text)
         return ProviderMisconfigured(text)
@@ -252,7 +255,9 @@ class Wire:
             return ProviderUnavailable(
                 f"{self.name}: {host} takes no connection: check {self._address_setting}"
             )
-        return ProviderUnavailable(f"{self.name}: {host} cut the connection ({kind})")
+        return ProviderUnavailable(
+            f"{self.name}: {host} cut the connection ({kind})"
+        ).without_outcome()
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from core.styles import load_styles
 from providers.banana import BananaProvider
 from providers.comfyui import ComfyUIProvider
 from providers.gemini import GeminiProvider
@@ -16,31 +15,33 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from core.settings import Settings
+    from core.styles import Style
     from providers.base import Provider
 
 _MAKERS: dict[str, Callable[[Settings], Provider | None]] = {
-    "local": lambda settings: LocalProvider(
-        processes=settings.painters, styles=load_styles(settings.styles_file)
-    ),
     BananaProvider.name: BananaProvider.from_settings,
     ComfyUIProvider.name: ComfyUIProvider.from_settings,
     GeminiProvider.name: GeminiProvider.from_settings,
     OpenAIProvider.name: OpenAIProvider.from_settings,
 }
-"""How each provider is made from settings; None when its settings are missing."""
+"""How each provider outside is made from settings; None when its settings are missing."""
 
 
 class UnknownProviderError(Exception):
-    """GEN_PROVIDER names a provider that is unknown or not set up."""
+    """GEN_PROVIDER or GEN_FALLBACK_PROVIDERS name a provider that is unknown or not set up."""
 
 
 @contextlib.asynccontextmanager
-async def open_providers(settings: Settings) -> AsyncGenerator[Mapping[str, Provider], None]:
+async def open_providers(
+    settings: Settings, styles: Mapping[str, Style]
+) -> AsyncGenerator[Mapping[str, Provider], None]:
     """Open all providers that are set up, by name. Raises UnknownProviderError."""
-    made = {name: make(settings) for name, make in _MAKERS.items()}
+    local = LocalProvider(processes=settings.painters, styles=styles)
+    made = {local.name: local, **{name: make(settings) for name, make in _MAKERS.items()}}
     providers = {name: provider for name, provider in made.items() if provider}
-    if settings.gen_provider not in providers:
-        raise UnknownProviderError(_why_not(settings.gen_provider, providers))
+    _check("GEN_PROVIDER", settings.gen_provider, providers)
+    for name in settings.gen_fallback_providers:
+        _check("GEN_FALLBACK_PROVIDERS", name, providers)
     try:
         yield providers
     finally:
@@ -48,10 +49,15 @@ async def open_providers(settings: Settings) -> AsyncGenerator[Mapping[str, Prov
             await provider.aclose()
 
 
-def _why_not(name: str, providers: Mapping[str, Provider]) -> str:
+def _check(setting: str, name: str, providers: Mapping[str, Provider]) -> None:
+    if name in providers:
+        return
     if name in _MAKERS:
-        return (
-            f"GEN_PROVIDER={name} is not set up here: set its settings ({name.upper()}_..., see"
-            f" .env.example). Set up are: {', '.join(sorted(providers))}"
+        raise UnknownProviderError(
+            f"{setting} names {name}, which is not set up here: set its settings"
+            f" ({name.upper()}_..., see .env.example). Set up are: {', '.join(sorted(providers))}"
         )
-    return f"GEN_PROVIDER={name} is no provider. Known are: {', '.join(sorted(_MAKERS))}"
+    known = sorted((*_MAKERS, LocalProvider.name))
+    raise UnknownProviderError(
+        f"{setting} names {name!r}, which is no provider. Known are: {', '.join(known)}"
+    )

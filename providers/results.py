@@ -79,8 +79,14 @@ class ResultFetcher:
         """Download one picture; it is paid for, so a failure of the network is tried again.
 
         Raises ProviderMisconfigured for a place that is not allowed, BadProviderAnswer for what is
-        no picture, ProviderTimeout, ProviderUnavailable.
+        no picture, ProviderTimeout, ProviderUnavailable; none of them means that it is not there.
         """
+        try:
+            return await self._fetch(url)
+        except ProviderError as error:
+            raise error.without_outcome() from None
+
+    async def _fetch(self, url: str) -> bytes:
         for tries_left in reversed(range(TRIES)):
             try:
                 return check_picture(self._name, await self._follow(url))

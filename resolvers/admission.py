@@ -15,6 +15,7 @@ import msgspec
 
 from core.errors import IdempotencyConflict, RateLimited
 from core.ids import new_id
+from core.log import get_logger
 from db.admission import (
     Usage,
     find_active_duplicate,
@@ -46,6 +47,8 @@ SEED_RANGE = 2**31
 ADDRESS = "address\n"
 """Before an address where requests are counted; no user's id has a line break in it."""
 
+_log = get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -70,6 +73,7 @@ class Wish:
     first_seed: int
     provider: str
     model: str
+    fall_over: bool
     progress_kind: ProgressKind
     regenerated_from: UUID | None
     idempotency_key: str | None
@@ -90,6 +94,8 @@ class Wish:
             self.upload_digest,
             self.variant_count,
             str(self.regenerated_from),
+            # Only where another provider may paint: without, hashes are as they always were.
+            *(("fall_over",) if self.fall_over else ()),
         )
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
@@ -127,19 +133,30 @@ async def admit(app: App, wish: Wish) -> Admitted:
         admitted = await _known(connection, app.settings, wish)
         refusal = None
         if admitted is None:
-            refusal = await _refusal(connection, app.settings, wish)
+            refusal = await _refusal(connection, app, wish)
             if refusal is None:
                 admitted = await _insert(connection, wish)
             decision = Decision.RATE_LIMITED if refusal else Decision.ACCEPTED
             subject_id = admitted.generation.id if admitted else None
             await record_decision(connection, app, wish, decision, subject_id=subject_id)
+    app.metrics.generations.labels(wish.action, _word(admitted)).inc()
     # Raised after the commit: the request was counted.
     if admitted is None:
         assert refusal is not None
         raise refusal
     if not (admitted.deduplicated or admitted.replayed):
+        _log.info("generation accepted", generation=str(admitted.generation.id))
         await app.doorbell.ring(Ring(job.id, job.attempt) for job in admitted.jobs)
     return admitted
+
+
+def _word(admitted: Admitted | None) -> str:
+    """What was decided, for the metrics."""
+    if admitted is None:
+        return Decision.RATE_LIMITED
+    if admitted.replayed:
+        return "REPLAYED"
+    return "DEDUPLICATED" if admitted.deduplicated else Decision.ACCEPTED
 
 
 async def _known(connection: Connection, settings: Settings, wish: Wish) -> Admitted | None:
@@ -180,10 +197,9 @@ async def _read(
     )
 
 
-async def count_request(
-    connection: Connection, settings: Settings, wish: Wish
-) -> Usage | RateLimited:
+async def count_request(connection: Connection, app: App, wish: Wish) -> Usage | RateLimited:
     """Count a request, under the user's lock. Returns why it is one too many, if it is."""
+    settings = app.settings
     limits = limits_of(settings, is_anonymous=wish.is_anonymous)
     counted = {wish.user_id: limits.max_requests}
     if limits.per_address is not None:
@@ -198,6 +214,8 @@ async def count_request(
     }
     for who, most in counted.items():
         if usages[who].requests >= most:
+            limit = "REQUESTS" if who == wish.user_id else "REQUESTS_OF_ADDRESS"
+            app.metrics.rate_limit_refusals.labels(limit).inc()
             return RateLimited(
                 f"{most} requests in {window_s:g} s are allowed. Please wait a little.",
                 limit=most,
@@ -208,14 +226,15 @@ async def count_request(
     return usages[wish.user_id]
 
 
-async def _refusal(connection: Connection, settings: Settings, wish: Wish) -> RateLimited | None:
+async def _refusal(connection: Connection, app: App, wish: Wish) -> RateLimited | None:
     """Count the request; why it cannot be let in, if so."""
-    usage = await count_request(connection, settings, wish)
+    usage = await count_request(connection, app, wish)
     if isinstance(usage, RateLimited):
         return usage
-    most = limits_of(settings, is_anonymous=wish.is_anonymous).max_active_jobs
+    most = limits_of(app.settings, is_anonymous=wish.is_anonymous).max_active_jobs
     if usage.active_jobs + wish.variant_count <= most:
         return None
+    app.metrics.rate_limit_refusals.labels("ACTIVE_JOBS").inc()
     return RateLimited(
         f"{most} frames may be in the making at once;"
         f" {usage.active_jobs} are, and this asks for {wish.variant_count} more."
@@ -246,6 +265,7 @@ async def _insert(connection: Connection, wish: Wish) -> Admitted:
             assembled_prompt=wish.assembled_prompt,
             negative_prompt=wish.negative_prompt,
             prompt_hash=wish.prompt_hash,
+            fall_over=wish.fall_over,
         ),
         [
             NewJob(

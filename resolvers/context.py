@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
     from core.auth import Viewer
     from core.errors import RequestError
+    from core.metrics import Metrics
     from core.safety.pictures import PictureJudge
     from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
+    from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
     from jobs.feed import Feed
     from jobs.publisher import Publisher
+    from jobs.readiness import Readiness
     from providers.base import Provider
     from resolvers.estimates import Estimates
     from resolvers.revocations import Revocations
@@ -40,12 +43,15 @@ class App:
     doorbell: Doorbell
     storage: Storage
     providers: Mapping[str, Provider]
+    breakers: Breakers
     styles: Mapping[str, Style]
     estimates: Estimates
     storage_health: StorageHealth
     policy: Policy
     picture_judge: PictureJudge | None
     revocations: Revocations
+    readiness: Readiness
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)

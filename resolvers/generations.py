@@ -51,6 +51,7 @@ class StartRequest:
     seed: int | None = None
     lock_seed: bool = False
     provider: str | None = None
+    fall_over: bool | None = None
     idempotency_key: str | None = None
 
 
@@ -97,6 +98,7 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
         seed=seed,
         seed_locked=wanted.lock_seed,
         provider=provider,
+        fall_over=_may_fall_over(app, wanted),
         regenerated_from=None,
         idempotency_key=_check_key(wanted.idempotency_key),
     )
@@ -113,7 +115,9 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     job, old = await _job_and_generation(app, viewer, wanted.job_id)
     upload = await _kept_upload(app, viewer, old)
     style = _style(app, wanted.style or old.style)
-    provider = _provider(app, old.provider)
+    locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
+    # A seed means something to the provider that painted from it, and to no other.
+    provider = _provider(app, job.provider if locked else old.provider)
     size = wanted.size or old.size
     _check_capabilities(provider, size, has_photo=upload is not None)
     max_chars = app.settings.prompt_max_chars
@@ -123,7 +127,6 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     prompt = clean_text(prompt, field="promptDelta", max_chars=max_chars)
     if not prompt and upload is None:
         raise InvalidInput("Nothing of the prompt would be left.", field="promptDelta")
-    locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
     wish = _wish(
         request,
         viewer,
@@ -138,6 +141,7 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
         seed=job.seed if locked else None,
         seed_locked=locked,
         provider=provider,
+        fall_over=old.fall_over and not locked and bool(app.settings.gen_fallback_providers),
         regenerated_from=job.id,
         idempotency_key=_check_key(wanted.idempotency_key),
     )
@@ -159,6 +163,7 @@ def _wish(
     seed: int | None,
     seed_locked: bool,
     provider: Provider,
+    fall_over: bool,
     regenerated_from: UUID | None,
     idempotency_key: str | None,
 ) -> Wish:
@@ -184,6 +189,7 @@ def _wish(
         first_seed=secrets.randbelow(SEED_RANGE) if seed is None else seed,
         provider=provider.name,
         model=provider.model,
+        fall_over=fall_over,
         progress_kind=provider.capabilities.progress,
         regenerated_from=regenerated_from,
         idempotency_key=idempotency_key,
@@ -246,6 +252,8 @@ async def cancel_generation(
 async def tell_cancelled(app: App, jobs: list[JobRecord]) -> None:
     """Tell followers and workers, after the commit."""
     if jobs:
+        for job in jobs:
+            app.metrics.jobs_ended.labels(job.provider, job.state).inc()
         await app.publisher.publish(change_of(job) for job in jobs)
         await app.publisher.cancel([job.id for job in jobs])
 
@@ -332,15 +340,22 @@ def _provider(app: App, name: str) -> Provider:
     raise InvalidInput(f"The provider must be one of: {known}.", field="provider")
 
 
+def _may_fall_over(app: App, wanted: StartRequest) -> bool:
+    """Whether another provider may paint it; by default, if neither it nor a seed was chosen."""
+    chose = wanted.provider is not None or wanted.seed is not None
+    allowed = not chose if wanted.fall_over is None else wanted.fall_over
+    return allowed and bool(app.settings.gen_fallback_providers)
+
+
 def _check_capabilities(provider: Provider, size: ImageSize, *, has_photo: bool) -> None:
     capabilities = provider.capabilities
+    if capabilities.can_paint(size, has_photo=has_photo):
+        return
     if size not in capabilities.sizes:
         sizes = ", ".join(capabilities.sizes)
         raise InvalidInput(f"The provider {provider.name} paints: {sizes}.", field="size")
-    if has_photo and not capabilities.image_input:
-        raise InvalidInput(f"The provider {provider.name} takes no photos.", field="uploadId")
-    if not has_photo and not capabilities.text_input:
-        raise InvalidInput(f"The provider {provider.name} needs a photo.", field="uploadId")
+    needs = "takes no photos" if has_photo else "needs a photo"
+    raise InvalidInput(f"The provider {provider.name} {needs}.", field="uploadId")
 
 
 def _check_variants(app: App, count: int | None) -> int:

@@ -42,17 +42,20 @@ async def require_allowed_photo(app: App, request: Request, picture: Picture) ->
     )
     async with app.database.transaction() as connection:
         await record_audit(connection, entry)
+    app.metrics.safety_refusals.labels("picture").inc()
     raise UploadRejected("This photo's content is not allowed. Please choose another one.")
 
 
 async def _refuse(app: App, wish: Wish, verdict: Verdict) -> None:
     async with app.database.transaction() as connection:
         await lock_user(connection, wish.user_id)
-        counted = await count_request(connection, app.settings, wish)
+        counted = await count_request(connection, app, wish)
         limited = isinstance(counted, RateLimited)
         decision = Decision.RATE_LIMITED if limited else Decision.REJECTED
         await record_decision(connection, app, wish, decision, category=verdict.category)
+    app.metrics.generations.labels(wish.action, decision).inc()
     # Raised after the commit: the request was counted.
     if isinstance(counted, RateLimited):
         raise counted
+    app.metrics.safety_refusals.labels(verdict.category).inc()
     raise PromptRejected(verdict.message, category=verdict.category)

@@ -22,7 +22,7 @@ _log = get_logger(__name__)
 
 
 class StorageHealth:
-    """One API process's opinion of storage. One request at a time asks, when it is too old."""
+    """One process's opinion of storage. One request at a time asks, when it is too old."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -30,12 +30,16 @@ class StorageHealth:
         self._known_until_s = 0.0
         self._probing = asyncio.Lock()
 
-    async def require(self) -> None:
-        """Raise Overloaded while storage takes nothing."""
+    async def works(self) -> bool:
+        """Whether storage takes pictures, as far as is known."""
         if time.monotonic() >= self._known_until_s and not self._probing.locked():
             async with self._probing:
                 self._note(works=await self._probe())
-        if not self._works:
+        return self._works
+
+    async def require(self) -> None:
+        """Raise Overloaded while storage takes nothing."""
+        if not await self.works():
             raise Overloaded("Pictures cannot be stored right now.", retry_after_s=5)
 
     def note_failure(self) -> None:

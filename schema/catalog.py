@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import strawberry
 
 from core.styles import Style as StyleData
+from jobs.breakers import Health
 from providers.base import Provider as ProviderAdapter
 from resolvers.quota import Quota as QuotaData
 from resolvers.quota import read_quota
 from schema.context import Info
-from schema.enums import ImageSize, ProgressKind, SeedSupport
+from schema.enums import ImageSize, ProgressKind, ProviderStatus, SeedSupport
 
 
 @strawberry.type(description="A way to paint.")
@@ -46,9 +49,13 @@ class Provider:
     text_input: bool = strawberry.field(description="Whether it paints from words alone.")
     seed: SeedSupport = strawberry.field(description="What it makes of a seed.")
     progress: ProgressKind = strawberry.field(description="What its progress is.")
+    status: ProviderStatus = strawberry.field(description="Whether it is asked for pictures now.")
+    status_until: datetime | None = strawberry.field(
+        description="When it is asked again; null unless UNAVAILABLE."
+    )
 
     @classmethod
-    def from_adapter(cls, provider: ProviderAdapter, default: str) -> Provider:
+    def from_adapter(cls, provider: ProviderAdapter, default: str, health: Health) -> Provider:
         """As clients see it."""
         can = provider.capabilities
         return cls(
@@ -60,6 +67,8 @@ class Provider:
             text_input=can.text_input,
             seed=can.seed,
             progress=can.progress,
+            status=health.status,
+            status_until=health.until,
         )
 
 

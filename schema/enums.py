@@ -7,9 +7,11 @@ import strawberry
 from core.vocabulary import (
     BlockStage,
     ErrorCode,
+    FallOverReason,
     ImageSize,
     JobState,
     ProgressKind,
+    ProviderStatus,
     SeedSupport,
     Stage,
 )
@@ -17,9 +19,11 @@ from core.vocabulary import (
 __all__ = [
     "BlockStage",
     "ErrorCode",
+    "FallOverReason",
     "ImageSize",
     "JobState",
     "ProgressKind",
+    "ProviderStatus",
     "SeedSupport",
     "Stage",
 ]
@@ -38,7 +42,26 @@ strawberry.enum(
     " lately. INDETERMINATE: unknown, show no bar.",
 )
 strawberry.enum(ImageSize, name="ImageSize", description="Width and height of a frame, in pixels.")
-strawberry.enum(ErrorCode, name="ErrorCode", description="Why a job failed.")
+strawberry.enum(
+    ErrorCode,
+    name="ErrorCode",
+    description="Why a job failed. PROVIDER_PAUSED: the provider was not even asked, as it has been"
+    " failing or its quota is used up, for longer than a job waits.",
+)
+strawberry.enum(
+    FallOverReason,
+    name="FallOverReason",
+    description="Why the provider that was asked for did not paint. OVERLOADED: too many requests."
+    " QUOTA_USED_UP: nothing more today. UNAVAILABLE, TIMED_OUT, BAD_ANSWER: how its last try"
+    " ended. PAUSED: it was not asked, as it has been failing.",
+)
+strawberry.enum(
+    ProviderStatus,
+    name="ProviderStatus",
+    description="AVAILABLE: calls go well, or nothing is known. DEGRADED: the last ones failed, or"
+    " it is tried again after a pause. UNAVAILABLE: it is not asked now; what is started waits for"
+    " it, or is painted by another provider where that is set up.",
+)
 strawberry.enum(
     BlockStage,
     name="BlockStage",

@@ -49,6 +49,11 @@ class StartGenerationInput:
     provider: str | None = strawberry.field(
         default=None, description="A name from `providers`; default: the service's."
     )
+    fall_over: bool | None = strawberry.field(
+        default=None,
+        description="Whether another provider may paint what this one cannot paint now, where the"
+        " service has set that up. Default: true, but false if `provider` or `seed` is given.",
+    )
     idempotency_key: str | None = strawberry.field(
         default=None,
         description="Any text of yours: the same key with the same input gives the first answer"
@@ -66,6 +71,7 @@ class StartGenerationInput:
             seed=self.seed,
             lock_seed=self.lock_seed,
             provider=self.provider,
+            fall_over=self.fall_over,
             idempotency_key=self.idempotency_key,
         )
 

@@ -10,7 +10,16 @@ from core.errors import JOB_ERROR_MESSAGES, RETRYABLE_CODES
 from db.records import GenerationRecord, JobRecord
 from resolvers.estimates import Eta as Estimate
 from schema.context import Info
-from schema.enums import BlockStage, ErrorCode, ImageSize, JobState, ProgressKind, Stage
+from schema.costs import COUNTED, ListSize
+from schema.enums import (
+    BlockStage,
+    ErrorCode,
+    FallOverReason,
+    ImageSize,
+    JobState,
+    ProgressKind,
+    Stage,
+)
 from schema.pictures import Image, Preview, Upload
 
 
@@ -54,6 +63,21 @@ class Eta:
         return eta and cls(p50_at=eta.p50_at, p90_at=eta.p90_at, sample_size=eta.sample_size)
 
 
+@strawberry.type(description="Another provider than the one that was asked for paints a job.")
+class FallOver:
+    """Another provider paints it."""
+
+    requested_provider: str = strawberry.field(description="The one that was asked for.")
+    reason: FallOverReason = strawberry.field(description="Why that one does not paint it.")
+
+    @classmethod
+    def from_job(cls, job: JobRecord) -> FallOver | None:
+        """Of a job whose provider has changed."""
+        if job.requested_provider is None or job.fall_over_reason is None:
+            return None
+        return cls(requested_provider=job.requested_provider, reason=job.fall_over_reason)
+
+
 @strawberry.type(
     description="One frame, made in the background. The same type everywhere: the mutation returns"
     " it, the query reads it, the subscription carries it with a higher version."
@@ -75,12 +99,20 @@ class Job:
         description="0 to 100 percent; never goes back, 100 only for SUCCESS."
     )
     progress_kind: ProgressKind = strawberry.field(description="How `progress` came about.")
-    seed: int = strawberry.field(description="What randomness starts from, 0 to 2147483647.")
+    seed: int = strawberry.field(
+        description="What randomness starts from, 0 to 2147483647. It means something to its"
+        " provider and model only."
+    )
     seed_locked: bool = strawberry.field(
         description="Whether `regenerate` keeps the seed unless told otherwise."
     )
-    provider: str = strawberry.field(description="The image provider's name.")
+    provider: str = strawberry.field(
+        description="The image provider that paints it, or painted it; it changes with `fallOver`."
+    )
     model: str = strawberry.field(description="The provider's model.")
+    fall_over: FallOver | None = strawberry.field(
+        description="Set once another provider than the one asked for paints it; null otherwise."
+    )
     retry_count: int = strawberry.field(description="How often it was tried again after a failure.")
     generation_time_ms: int | None = strawberry.field(
         description="How long the successful attempt took, milliseconds; null before."
@@ -107,7 +139,8 @@ class Job:
         return Generation.from_record(found)
 
     @strawberry.field(
-        description="Place in the queue, from 1; null unless PENDING. Counts all users' jobs."
+        description="Place in the queue, from 1; null unless PENDING. Counts all users' jobs.",
+        directives=[COUNTED],
     )
     async def queue_position(self, info: Info) -> int | None:
         """Place in the queue."""
@@ -146,7 +179,10 @@ class Job:
         found = await info.context.loaders.job(self.record.regenerated_from)
         return found and Job.from_record(found)
 
-    @strawberry.field(description="Jobs that were made from it with `regenerate`, oldest first.")
+    @strawberry.field(
+        description="Jobs that were made from it with `regenerate`, oldest first.",
+        directives=[ListSize(assumed_size=10)],
+    )
     async def regenerations(self, info: Info) -> list[Job]:
         """The children in the lineage."""
         found = await info.context.loaders.regenerations(self.record.id)
@@ -168,6 +204,7 @@ class Job:
             seed_locked=job.seed_locked,
             provider=job.provider,
             model=job.model,
+            fall_over=FallOver.from_job(job),
             retry_count=job.retry_count,
             generation_time_ms=job.generation_time_ms,
             preview=Preview(key=job.preview_key) if job.preview_key else None,
@@ -201,13 +238,17 @@ class Generation:
         description="The first frame's seed as asked for; null if the service chose it."
     )
     seed_locked: bool = strawberry.field(description="Whether the seeds are kept by default.")
-    provider: str = strawberry.field(description="The image provider's name.")
+    provider: str = strawberry.field(
+        description="The image provider that was asked for; a job's own says who paints it."
+    )
     prompt_hash: str = strawberry.field(
         description="Hash of everything that makes the pictures; the same for identical requests."
     )
     created_at: datetime = strawberry.field(description="When it was accepted.")
 
-    @strawberry.field(description="Its frames, in grid order.")
+    @strawberry.field(
+        description="Its frames, in grid order.", directives=[ListSize(assumed_size=3)]
+    )
     async def jobs(self, info: Info) -> list[Job]:
         """The frames."""
         found = await info.context.loaders.jobs_of_generation(self.record.id)

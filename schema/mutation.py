@@ -12,6 +12,7 @@ from resolvers.generations import cancel_generation, delete_generation, regenera
 from resolvers.jobs import cancel_job
 from resolvers.uploads import create_upload, delete_upload
 from schema.context import Info
+from schema.costs import PICTURE, WRITE, ListSize
 from schema.errors import (
     GenerationNotFound,
     IdempotencyConflict,
@@ -73,7 +74,9 @@ class GenerationCancelled:
     """Success of cancelGeneration."""
 
     generation: Generation = strawberry.field(description="The grid.")
-    cancelled_jobs: list[Job] = strawberry.field(description="Jobs that this call cancelled.")
+    cancelled_jobs: list[Job] = strawberry.field(
+        description="Jobs that this call cancelled.", directives=[ListSize(assumed_size=3)]
+    )
     billed: bool = strawberry.field(
         description="Whether a provider had been called for one of them."
     )
@@ -135,7 +138,8 @@ class Mutation:
 
     @strawberry.mutation(
         description="Store a photo: PNG, JPEG or WebP. It is re-encoded, upright and without"
-        " metadata. Multipart requests need the header `GraphQL-Require-Preflight: 1`."
+        " metadata. Multipart requests need the header `GraphQL-Require-Preflight: 1`.",
+        directives=[PICTURE],
     )
     async def create_upload(
         self,
@@ -151,7 +155,9 @@ class Mutation:
         upload = await create_upload(info.context.app, info.context.request, content)
         return UploadCreated(upload=Upload.from_record(upload))
 
-    @strawberry.mutation(description="Accept a grid of frames, whole or not at all.")
+    @strawberry.mutation(
+        description="Accept a grid of frames, whole or not at all.", directives=[WRITE]
+    )
     async def start_generation(
         self,
         info: Info,
@@ -166,7 +172,9 @@ class Mutation:
             replayed=admitted.replayed,
         )
 
-    @strawberry.mutation(description="Make a new job from an old one, linked to it.")
+    @strawberry.mutation(
+        description="Make a new job from an old one, linked to it.", directives=[WRITE]
+    )
     async def regenerate(
         self,
         info: Info,
@@ -181,13 +189,17 @@ class Mutation:
             replayed=admitted.replayed,
         )
 
-    @strawberry.mutation(description="End a job at once; its worker stops within a second.")
+    @strawberry.mutation(
+        description="End a job at once; its worker stops within a second.", directives=[WRITE]
+    )
     async def cancel_job(self, info: Info, id: Id) -> CancelJobResult:
         """Cancel a job."""
         job, cancelled = await cancel_job(info.context.app, info.context.request, id)
         return JobCancelled(job=Job.from_record(job), billed=cancelled.billed)
 
-    @strawberry.mutation(description="End all jobs of a grid that have not ended.")
+    @strawberry.mutation(
+        description="End all jobs of a grid that have not ended.", directives=[WRITE]
+    )
     async def cancel_generation(self, info: Info, id: Id) -> CancelGenerationResult:
         """Cancel a grid."""
         generation, cancelled = await cancel_generation(info.context.app, info.context.request, id)
@@ -197,13 +209,17 @@ class Mutation:
             billed=cancelled.billed,
         )
 
-    @strawberry.mutation(description="Cancel what runs and delete a grid with its pictures.")
+    @strawberry.mutation(
+        description="Cancel what runs and delete a grid with its pictures.", directives=[WRITE]
+    )
     async def delete_generation(self, info: Info, id: Id) -> DeleteGenerationResult:
         """Delete a grid."""
         deleted = await delete_generation(info.context.app, info.context.request, id)
         return GenerationDeleted(id=strawberry.ID(str(deleted.id)))
 
-    @strawberry.mutation(description="Delete a photo that no running job needs.")
+    @strawberry.mutation(
+        description="Delete a photo that no running job needs.", directives=[WRITE]
+    )
     async def delete_upload(self, info: Info, id: Id) -> DeleteUploadResult:
         """Delete a photo."""
         deleted = await delete_upload(info.context.app, info.context.request, id)

@@ -8,6 +8,7 @@ import strawberry
 
 from db.records import JobRecord, UploadRecord
 from schema.context import Info
+from schema.costs import SIGNED
 
 
 @strawberry.type(description="A finished frame.")
@@ -26,13 +27,16 @@ class Image:
 
     @strawberry.field(
         description="Where to load it; signed, good for at least an hour. Null while the storage"
-        " cannot be asked."
+        " cannot be asked.",
+        directives=[SIGNED],
     )
     async def url(self, info: Info) -> str | None:
         """Signed URL."""
         return await info.context.loaders.url(self.key)
 
-    @strawberry.field(description="A small version, 320 pixels on the long side.")
+    @strawberry.field(
+        description="A small version, 320 pixels on the long side.", directives=[SIGNED]
+    )
     async def thumbnail_url(self, info: Info) -> str | None:
         """Signed URL."""
         return await info.context.loaders.url(self.thumbnail_key)
@@ -67,7 +71,9 @@ class Preview:
 
     key: strawberry.Private[str]
 
-    @strawberry.field(description="Where to load it; null while the storage cannot be asked.")
+    @strawberry.field(
+        description="Where to load it; null while the storage cannot be asked.", directives=[SIGNED]
+    )
     async def url(self, info: Info) -> str | None:
         """Signed URL."""
         return await info.context.loaders.url(self.key)
@@ -87,12 +93,16 @@ class Upload:
     content_type: str = strawberry.field(description="Media type of the stored file.")
     created_at: datetime = strawberry.field(description="When it was uploaded.")
 
-    @strawberry.field(description="Where to load it; null while the storage cannot be asked.")
+    @strawberry.field(
+        description="Where to load it; null while the storage cannot be asked.", directives=[SIGNED]
+    )
     async def url(self, info: Info) -> str | None:
         """Signed URL."""
         return await info.context.loaders.url(self.key)
 
-    @strawberry.field(description="A small version, 320 pixels on the long side.")
+    @strawberry.field(
+        description="A small version, 320 pixels on the long side.", directives=[SIGNED]
+    )
     async def thumbnail_url(self, info: Info) -> str | None:
         """Signed URL."""
         return await info.context.loaders.url(self.thumbnail_key)

@@ -8,10 +8,12 @@ import strawberry
 
 from resolvers.generations import page_generations, read_generation
 from resolvers.jobs import page_jobs, read_job
+from resolvers.providers import list_providers
 from resolvers.uploads import read_upload
 from schema.catalog import Provider, Style, Viewer
 from schema.connections import Connection, connection
 from schema.context import Info
+from schema.costs import PAGE, ListSize, paged
 from schema.inputs import JobFilter
 from schema.jobs import Generation, Job
 from schema.pictures import Upload
@@ -39,7 +41,7 @@ class Query:
         found = await read_job(info.context.app, info.context.request, id)
         return found and Job.from_record(found)
 
-    @strawberry.field(description="The viewer's frames, newest first.")
+    @strawberry.field(description="The viewer's frames, newest first.", directives=[PAGE, paged()])
     async def jobs(
         self,
         info: Info,
@@ -68,7 +70,7 @@ class Query:
         found = await read_generation(info.context.app, info.context.request, id)
         return found and Generation.from_record(found)
 
-    @strawberry.field(description="The viewer's grids, newest first.")
+    @strawberry.field(description="The viewer's grids, newest first.", directives=[PAGE, paged()])
     async def generations(
         self, info: Info, first: First = 20, after: After = None
     ) -> Connection[Generation]:
@@ -84,15 +86,21 @@ class Query:
         found = await read_upload(info.context.app, info.context.request, id)
         return found and Upload.from_record(found)
 
-    @strawberry.field(description="Ways to paint, for everybody.")
+    @strawberry.field(
+        description="Ways to paint, for everybody.", directives=[ListSize(assumed_size=10)]
+    )
     def styles(self, info: Info) -> list[Style]:
         """All styles."""
         app = info.context.app
         return [Style.from_data(style, app.settings.public_url) for style in app.styles.values()]
 
-    @strawberry.field(description="Image providers and what they can do, for everybody.")
-    def providers(self, info: Info) -> list[Provider]:
+    @strawberry.field(
+        description="Image providers and what they can do, for everybody.",
+        directives=[ListSize(assumed_size=5)],
+    )
+    async def providers(self, info: Info) -> list[Provider]:
         """All providers that are set up."""
         app = info.context.app
         default = app.settings.gen_provider
-        return [Provider.from_adapter(provider, default) for provider in app.providers.values()]
+        found = await list_providers(app)
+        return [Provider.from_adapter(provider, default, health) for provider, health in found]

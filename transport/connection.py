@@ -47,8 +47,6 @@ MESSAGES_WINDOW_S = 10.0
 MAX_HELD_BYTES = 256 * 1024
 """Newest states that wait for a client that does not read: some 300 frames."""
 
-NAME_ONE = "Name one of the document's operations in `operationName`."
-
 
 class Connection:
     """A socket that was accepted with the protocol. Nothing that a client sends raises here."""
@@ -235,15 +233,14 @@ class Connection:
             self._operate(operation_id, message.payload)
 
     def _operate(self, operation_id: str, operation: Operation) -> None:
-        checked = self._sockets.documents.check(operation.query)
+        checked = self._sockets.documents.check(
+            operation.query, operation.operation_name, operation.variables
+        )
         if checked.errors or checked.document is None:
             self._refuse(operation_id, operation, checked.errors)
             return
         node = get_operation_ast(checked.document, operation.operation_name)
-        if node is None:
-            self._refuse(operation_id, operation, (GraphQLError(NAME_ONE),))
-            return
-        if node.operation is not OperationType.SUBSCRIPTION:
+        if node is None or node.operation is not OperationType.SUBSCRIPTION:
             task = self._sockets.start(self._execute(operation_id, operation))
             self._operations[operation_id] = task
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import (
     GraphQLError,
@@ -21,10 +21,11 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from transport.limits import MAX_CHARS, MAX_TOKENS, check_limits
+from transport.cost import Prices
+from transport.limits import MAX_CHARS, MAX_TOKENS, check_limits, check_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from graphql import DocumentNode, GraphQLSchema
 
@@ -33,52 +34,106 @@ MAX_KEPT = 512
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A document, or why it cannot be executed."""
+    """One operation of a document, or why it cannot be executed. `cost` is 0 where unknown."""
 
     document: DocumentNode | None
-    errors: tuple[GraphQLError, ...]
-    operation_count: int = 0
+    errors: Sequence[GraphQLError]
+    cost: int = 0
+
+
+class _Known:
+    """A document that was seen: parsed and measured, and validated when that is first needed."""
+
+    def __init__(self, document: DocumentNode | None, errors: Sequence[GraphQLError]) -> None:
+        self.document = document
+        self.errors = errors
+        self.is_validated = bool(errors)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation with this name, or the only one."""
+        definitions = self.document.definitions if self.document else ()
+        operations = [one for one in definitions if isinstance(one, OperationDefinitionNode)]
+        if name:
+            operations = [one for one in operations if one.name and one.name.value == name]
+        return operations[0] if len(operations) == 1 else None
 
 
 class Documents:
-    """The documents that were seen last. `introspection`: whether the schema can be asked for."""
+    """The documents that were seen last.
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
+    `introspection`: whether the schema can be asked for. `max_cost`: what one operation may cost.
+    """
+
+    def __init__(self, schema: GraphQLSchema, *, introspection: bool, max_cost: int) -> None:
         self._schema = schema
+        self._prices = Prices(schema)
+        self.max_cost = max_cost
         self._rules = list(specified_rules)
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
-        self._kept: OrderedDict[str, Checked] = OrderedDict()
+        self._kept: OrderedDict[str, _Known] = OrderedDict()
 
-    def check(self, text: str) -> Checked:
-        """The checked document of this text."""
+    def check(
+        self, text: str, operation_name: str | None, variables: Mapping[str, Any] | None
+    ) -> Checked:
+        """The checked document of this text, with one of its operations."""
+        known = self._known(text)
+        if known.document is None or known.errors:
+            return Checked(known.document, known.errors)
+        operation = known.operation(operation_name)
+        cost = self._prices.of(known.document, operation, variables) if operation else 0
+        # What is too large or too expensive is not worth a validation.
+        errors = check_lists(variables) or self._check_cost(cost) or self._validate(known)
+        if not errors and operation is None:
+            errors = [GraphQLError("Name one of the document's operations in `operationName`.")]
+        return Checked(known.document, errors, cost)
+
+    def is_valid(self, text: str) -> bool:
+        """Whether this is a document of ours, whichever of its operations is meant."""
+        known = self._known(text)
+        return not self._validate(known)
+
+    def _known(self, text: str) -> _Known:
         if known := self._kept.get(text):
             self._kept.move_to_end(text)
             return known
-        checked = self._check(text)
-        self._kept[text] = checked
+        known = self._kept[text] = _read(text)
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
-        return checked
+        return known
 
-    def _check(self, text: str) -> Checked:
-        if len(text) > MAX_CHARS:
-            error = GraphQLError(
-                f"The document has {len(text)} characters; {MAX_CHARS} are allowed.",
-                extensions={"code": "DOCUMENT_TOO_LARGE"},
+    def _validate(self, known: _Known) -> Sequence[GraphQLError]:
+        if not known.is_validated and known.document:
+            known.errors = validate(self._schema, known.document, self._rules, max_errors=10)
+            known.is_validated = True
+        return known.errors
+
+    def _check_cost(self, cost: int) -> list[GraphQLError]:
+        if cost <= self.max_cost:
+            return []
+        return [
+            GraphQLError(
+                f"The operation costs {cost}; {self.max_cost} are allowed. Ask for fewer items, or"
+                " for less of each.",
+                extensions={"code": "MAX_COST_EXCEEDED", "cost": cost, "limit": self.max_cost},
             )
-            return Checked(None, (error,))
-        try:
-            document = parse(text, max_tokens=MAX_TOKENS)
-            errors = check_limits(document) or validate(
-                self._schema, document, self._rules, max_errors=10
-            )
-        except GraphQLSyntaxError as error:
-            return Checked(None, (error,))
-        except RecursionError:
-            return Checked(None, (GraphQLError("The document is nested too deeply."),))
-        operations = sum(isinstance(d, OperationDefinitionNode) for d in document.definitions)
-        return Checked(document, tuple(errors), operations)
+        ]
+
+
+def _read(text: str) -> _Known:
+    if len(text) > MAX_CHARS:
+        error = GraphQLError(
+            f"The document has {len(text)} characters; {MAX_CHARS} are allowed.",
+            extensions={"code": "DOCUMENT_TOO_LARGE"},
+        )
+        return _Known(None, (error,))
+    try:
+        document = parse(text, max_tokens=MAX_TOKENS)
+        return _Known(document, check_limits(document))
+    except GraphQLSyntaxError as error:
+        return _Known(None, (error,))
+    except RecursionError:
+        return _Known(None, (GraphQLError("The document is nested too deeply."),))
 
 
 class CheckedDocuments(SchemaExtension):
@@ -86,23 +141,27 @@ class CheckedDocuments(SchemaExtension):
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+        self._checked = Checked(None, ())
 
     def on_parse(self) -> Iterator[None]:
         """Hand over the parsed document. Raises GraphQLError where there is none."""
         context = self.execution_context
-        checked = self._documents.check(context.query or "")
-        if checked.document is None:
-            raise checked.errors[0]
-        context.graphql_document = checked.document
-        errors = list(checked.errors)
         # `operation_name` is the first operation's where none was given.
         named = context._provided_operation_name  # pyright: ignore[reportPrivateUsage]
-        if not errors and checked.operation_count != 1 and not named:
-            errors = [GraphQLError("Name one of the document's operations in `operationName`.")]
-        self._errors = errors
+        self._checked = self._documents.check(context.query or "", named, context.variables)
+        if self._checked.document is None:
+            raise self._checked.errors[0]
+        context.graphql_document = self._checked.document
         yield
 
     def on_validate(self) -> Iterator[None]:
         """Hand over what validation said."""
-        self.execution_context.pre_execution_errors = self._errors
+        self.execution_context.pre_execution_errors = list(self._checked.errors)
         yield
+
+    def get_results(self) -> dict[str, Any]:
+        """The entry `cost` of the answer's extensions, where the request's ask for it."""
+        if not (self.execution_context.operation_extensions or {}).get("cost"):
+            return {}
+        limit = self._documents.max_cost
+        return {"cost": {"requested": self._checked.cost, "limit": limit}}

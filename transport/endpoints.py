@@ -30,5 +30,7 @@ def graphql_schema(settings: Settings) -> Served:
     schema = build_schema([Masking, lambda: CheckedDocuments(documents[0])])
     # Strawberry has no public name for graphql-core's schema behind its own.
     core = schema._schema  # pyright: ignore[reportPrivateUsage]
-    documents.append(Documents(core, introspection=introspection))
+    documents.append(
+        Documents(core, introspection=introspection, max_cost=settings.max_operation_cost)
+    )
     return Served(schema, documents[0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from graphql import (
     DocumentNode,
@@ -18,12 +18,16 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from graphql import ValueNode
 
 MAX_CHARS = 32 * 1024
 MAX_TOKENS = 2000
@@ -37,6 +41,8 @@ MAX_REPEATS = 20
 """Of one response name in one selection set, fragments included."""
 MAX_FIELDS = 1000
 """After expansion of fragments."""
+MAX_ITEMS = 100
+"""Of any list that a client sends, and of any page that it asks for."""
 
 
 @dataclass(slots=True)
@@ -81,11 +87,14 @@ class _Counting:
         }
         self._sizes: dict[str, _Size | None] = {}
         self._most_repeats = 0
+        self._longest_list = 0
 
     def errors(self) -> list[GraphQLError]:
         """The limits that are broken."""
         errors: list[GraphQLError] = []
         for operation in self._operations:
+            for variable in operation.variable_definitions or ():
+                self._measure(variable.default_value)
             size = self._of(operation.selection_set)
             size.directives += len(operation.directives or ())
             counted = [
@@ -98,6 +107,8 @@ class _Counting:
             errors += [_error(*one) for one in counted if one[1] > one[2]]
         if self._most_repeats > MAX_REPEATS:
             errors.append(_error("repeats of one field", self._most_repeats, MAX_REPEATS))
+        if self._longest_list > MAX_ITEMS:
+            errors.append(_too_long(self._longest_list))
         return errors
 
     def _of(self, selection_set: SelectionSetNode) -> _Size:
@@ -117,9 +128,21 @@ class _Counting:
         size.fields += 1
         size.aliases += node.alias is not None
         size.names[node.alias.value if node.alias else node.name.value] += 1
+        for argument in node.arguments or ():
+            self._measure(argument.value)
         if node.selection_set:
             size.add(self._of(node.selection_set), nested=True)
         size.depth = max(size.depth, 1)
+
+    def _measure(self, value: ValueNode | None) -> None:
+        """Look for long lists in a value."""
+        if isinstance(value, ListValueNode):
+            self._longest_list = max(self._longest_list, len(value.values))
+            for item in value.values:
+                self._measure(item)
+        elif isinstance(value, ObjectValueNode):
+            for entry in value.fields:
+                self._measure(entry.value)
 
     def _of_fragment(self, name: str) -> _Size:
         if name not in self._sizes:
@@ -128,6 +151,28 @@ class _Counting:
             self._sizes[name] = None
             self._sizes[name] = self._of(fragment.selection_set) if fragment else _Size()
         return self._sizes[name] or _Size()
+
+
+def check_lists(variables: object) -> list[GraphQLError]:
+    """The first list in the variables that is too long, as an error; empty if none is."""
+    left = [variables]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(cast("dict[str, object]", value).values())
+        elif isinstance(value, list):
+            items = cast("list[object]", value)
+            if len(items) > MAX_ITEMS:
+                return [_too_long(len(items))]
+            left.extend(items)
+    return []
+
+
+def _too_long(count: int) -> GraphQLError:
+    return GraphQLError(
+        f"A list has {count} items; {MAX_ITEMS} are allowed. Send fewer at once.",
+        extensions={"code": "LIST_TOO_LONG", "limit": MAX_ITEMS},
+    )
 
 
 def _error(what: str, count: int, most: int) -> GraphQLError:

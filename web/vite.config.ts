@@ -20,8 +20,6 @@ export default defineConfig({
   // Not graphiql/: its workers cannot be bundled in advance.
   optimizeDeps: { entries: ["index.html"] },
   server: {
-    port: 5173,
-    strictPort: true,
     proxy: Object.fromEntries(
       ["/graphql", "/uploads", "/dev", "/files", "/styles"].map((path) => [
         path,

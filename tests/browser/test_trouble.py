@@ -37,6 +37,24 @@ async def test_nothing_to_paint_is_said_at_the_field(open_screen: OpenScreen) ->
         assert screen.count("Start") == 0
 
 
+async def test_a_refused_prompt_is_said_at_the_field(open_screen: OpenScreen) -> None:
+    async with open_screen() as screen:
+        await screen.prompt.fill("a n4ked woman on a beach")
+        await screen.start_button.click()
+        await expect(screen.prompt).to_have_attribute("aria-invalid", "true")
+        await expect(screen.prompt).to_be_focused()
+        await expect(screen.prompt).to_have_accessible_description(
+            "Sexual content and nudity are not allowed. Please describe another picture."
+        )
+        # It is said there and nowhere else; nothing was started, and the words can be mended.
+        await expect(screen.page.get_by_role("alert").filter(has_text="nudity")).to_have_count(1)
+        await expect(screen.grids).to_have_count(0)
+        assert await screen.axe() == []
+        await screen.paint("a fox on a beach", frames=1)
+        await expect(screen.prompt).to_have_attribute("aria-invalid", "false")
+        assert screen.count("Start") == 2
+
+
 async def test_a_file_that_is_no_photo(open_screen: OpenScreen) -> None:
     async with open_screen() as screen:
         screen.expected_complaints = (REFUSED,)

@@ -161,6 +161,7 @@ def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> Non
         "provider": "ok",
         "auth": "FAIL",
         "port": "ok",
+        "metrics": "ok",
     }
     assert "Is PostgreSQL up at 127.0.0.1:1/x" in result.output
     assert "Is Redis or Valkey up at 127.0.0.1:1/0" in result.output

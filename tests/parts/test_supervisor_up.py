@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import httpx
 import psutil
 import pytest
+import websockets
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mintari.embedded.identity import RunAs
 from mintari.home import Home
-from tests.programs import Program, running
+from tests.programs import ROOT, Program, running
 from tests.servers import is_alive, server_folder, until
 
 if TYPE_CHECKING:
@@ -346,3 +347,35 @@ def test_a_stand_in_takes_a_providers_place(home: Path) -> None:
     with running("-m", "mintari", "up", "--stand-in", environment=environment(home)) as program:
         assert program.wait() == 2
         assert "--stand-in needs --provider with one of: banana" in program.output
+
+
+def test_the_page_reloads_as_one_edits_it(home: Path, database_url: str, valkey: object) -> None:
+    given = environment(home, DATABASE_URL=database_url, REDIS_URL=str(getattr(valkey, "url", "")))
+    with running("-m", "mintari", "up", "--web-dev", environment=given) as program:
+        url = program.line_with("Editing  ").split()[1].rstrip("/")
+        with httpx.Client(base_url=url, timeout=60) as page:
+            assert "/@vite/client" in page.get("/").text
+            # A browser asks for the page's modules one after the other; two of them will do.
+            assert "index.css" in page.get("/src/main.tsx").text
+            assert page.get("/src/styles/index.css").status_code == 200
+            # All else is the API's: the token, and sockets although their origin is this server.
+            token = page.post("/dev/token").json()["token"]
+            assert viewer(url, token) == "dev"
+        asyncio.run(acknowledged(url, token))
+        edited = ROOT / "web" / "src" / "styles" / "tokens.css"
+        edited.touch()
+        program.line_with("hmr update /src/styles/index.css")
+        stop(program)
+
+
+async def acknowledged(url: str, token: str) -> None:
+    """Open a socket as the page does and wait for the API's word."""
+    async with websockets.connect(
+        f"{url.replace('http', 'ws', 1)}/graphql",
+        subprotocols=[websockets.Subprotocol("graphql-transport-ws")],
+        origin=websockets.Origin(url),
+    ) as socket:
+        init = {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
+        await socket.send(json.dumps(init))
+        async with asyncio.timeout(30):
+            assert json.loads(await socket.recv())["type"] == "connection_ack"

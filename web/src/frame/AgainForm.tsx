@@ -1,4 +1,4 @@
-import { useId, useState, type FormEvent } from "react";
+import { useId, useRef, useState, type FormEvent } from "react";
 import { IconBrush } from "../ui/icons";
 import { useStore } from "../ui/store";
 import { refusedUntil } from "../api/report";
@@ -12,6 +12,7 @@ export function AgainForm({ job }: { job: Details }) {
   const [delta, setDelta] = useState("");
   const [lockSeed, setLockSeed] = useState(true);
   const [refusal, setRefusal] = useState("");
+  const words = useRef<HTMLTextAreaElement>(null);
   const { regenerate, isBusy } = useFrameActions();
   const until = useStore(refusedUntil);
   const isRefused = until > useNow(until > 0);
@@ -20,6 +21,7 @@ export function AgainForm({ job }: { job: Details }) {
     event.preventDefault();
     const refused = await regenerate({ jobId: job.id, promptDelta: delta, lockSeed });
     setRefusal(refused?.message ?? "");
+    if (refused) words.current?.focus();
   }
 
   return (
@@ -27,6 +29,7 @@ export function AgainForm({ job }: { job: Details }) {
       <h3>Again with the same character</h3>
       <label htmlFor={`${id}-delta`}>What should change?</label>
       <textarea
+        ref={words}
         id={`${id}-delta`}
         className="field"
         rows={2}
@@ -34,7 +37,10 @@ export function AgainForm({ job }: { job: Details }) {
         placeholder="+ with paper lanterns"
         aria-describedby={`${id}-hint ${id}-refusal`}
         aria-invalid={refusal !== ""}
-        onChange={(event) => setDelta(event.target.value)}
+        onChange={(event) => {
+          setDelta(event.target.value);
+          setRefusal("");
+        }}
       />
       <p className="hint" id={`${id}-hint`}>
         “+ with flying dragons” adds, “- mushrooms” takes out, any other words replace.

@@ -9,7 +9,7 @@ export type BlockStage =
   | 'INPUT'
   | 'OUTPUT';
 
-/** Why a job failed. */
+/** Why a job failed. PROVIDER_PAUSED: the provider was not even asked, as it has been failing or its quota is used up, for longer than a job waits. */
 export type ErrorCode =
   | 'BAD_PROVIDER_ANSWER'
   | 'CONTENT_BLOCKED'
@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'OUTCOME_UNKNOWN'
   | 'PROVIDER_MISCONFIGURED'
   | 'PROVIDER_OVERLOADED'
+  | 'PROVIDER_PAUSED'
   | 'PROVIDER_UNAVAILABLE'
   | 'STORAGE_UNAVAILABLE'
   | 'TIMEOUT'
@@ -77,6 +78,8 @@ export type Stage =
 
 /** What to paint. Give a prompt, a photo, or both. */
 export type StartGenerationInput = {
+  /** Whether another provider may paint what this one cannot paint now, where the service has set that up. Default: true, but false if `provider` or `seed` is given. */
+  fallOver?: boolean | null | undefined;
   /** Any text of yours: the same key with the same input gives the first answer again for 24 hours, so a request can be repeated safely. */
   idempotencyKey?: string | null | undefined;
   /** Whether `regenerate` keeps the seed by default. */

@@ -1,0 +1,76 @@
+"""What a scrape shows: what the process counted, and how long the queue is right now."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING
+
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from core.log import get_logger
+from core.vocabulary import JobState
+from db.queue import QueueLength, read_queue_lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from core.metrics import Metrics
+    from db.engine import Database
+
+READ_DEADLINE_S = 2.0
+"""Well below Prometheus' usual 10 s for a whole scrape."""
+
+_log = get_logger(__name__)
+
+
+class Scrape(Collector):
+    """Call `read`, then collect. `providers`: those that are shown even when they have no jobs."""
+
+    def __init__(self, metrics: Metrics, database: Database, providers: Iterable[str]) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._providers = tuple(providers)
+        self._queue: list[QueueLength] | None = None
+
+    async def read(self) -> None:
+        """Ask Postgres how long the queue is; without an answer a scrape does without."""
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S), self._database.read() as connection:
+                self._queue = await read_queue_lengths(connection)
+        except Exception as error:
+            self._queue = None
+            self._metrics.queue_read_errors.inc()
+            _log.warning("queue not read for a scrape", error=type(error).__name__)
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield from self._metrics.registry.collect()
+        if self._queue is not None:
+            yield from self._queue_families(self._queue)
+
+    def _queue_families(self, lengths: list[QueueLength]) -> Iterator[Metric]:
+        found = {(length.provider, length.state): length for length in lengths}
+        # Zeros for those without jobs: an alert or a scaler must not mistake none for no answer.
+        states = (JobState.PENDING, JobState.RUNNING)
+        pairs = found.keys() | set(itertools.product(self._providers, states))
+        jobs = GaugeMetricFamily(
+            "mintari_queue_jobs",
+            "Jobs that wait or run, in the whole deployment.",
+            labels=["provider", "state"],
+        )
+        oldest = GaugeMetricFamily(
+            "mintari_queue_oldest_pending_seconds",
+            "How long the first job that may start has been waiting.",
+            labels=["provider"],
+        )
+        for provider, state in sorted(pairs):
+            length = found.get((provider, state))
+            jobs.add_metric([provider, state], length.jobs if length else 0)
+            if state is JobState.PENDING:
+                oldest.add_metric([provider], length.oldest_s if length else 0)
+        yield jobs
+        yield oldest

@@ -1,0 +1,114 @@
+"""Connections that send too slowly, too much, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from asyncio import StreamReader, StreamWriter
+    from collections.abc import AsyncGenerator
+
+    from tests.conftest import Api
+
+WITHIN_S = 60
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transport.http_protocol.HEADERS_DEADLINE_S", 0.3)
+
+
+@asynccontextmanager
+async def connection(api: Api) -> AsyncGenerator[tuple[StreamReader, StreamWriter], None]:
+    url = urlsplit(api.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            yield reader, writer
+    finally:
+        writer.close()
+
+
+async def answer(reader: StreamReader) -> tuple[str, bytes]:
+    """Status line and body of one answer."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    size = head.split("content-length: ")[1].split("\r\n")[0]
+    return head.split("\r\n")[0], await reader.readexactly(int(size))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_headers_that_never_end(api: Api) -> None:
+    async with connection(api) as (reader, writer):
+        writer.write(HEALTH)
+
+        async def trickle() -> bool:
+            """One more header, as slowloris does, until the connection is closed."""
+            writer.write(b"x-slow: 1\r\n")
+            return reader.at_eof() or writer.is_closing()
+
+        status, body = await answer(reader)
+        assert (status, body) == ("http/1.1 408 request timeout", b"")
+        await wait_until(trickle, within_s=WITHIN_S)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_connection_that_says_nothing(api: Api) -> None:
+    async with connection(api) as (reader, _):
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_kept_connection_that_becomes_slow(api: Api) -> None:
+    async with connection(api) as (reader, writer):
+        writer.write(HEALTH + b"\r\n")
+        assert await answer(reader) == ("http/1.1 200 ok", b'{"status":"ok"}')
+        writer.write(b"G")
+        assert (await answer(reader))[0] == "http/1.1 408 request timeout"
+        assert await reader.read() == b""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_whoever_is_served_is_not_cut_off(api: Api) -> None:
+    async with connection(api) as (reader, writer):
+        body = b'{"query": "{ __typename }"}'
+        writer.write(
+            b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            + f"content-length: {len(body)}\r\n\r\n".encode()
+        )
+        async with connection(api) as (later, _):
+            # A connection that opened later has been given up.
+            assert (await later.read()).startswith(b"HTTP/1.1 408 ")
+        writer.write(body)
+        assert await answer(reader) == ("http/1.1 200 ok", b'{"data":{"__typename":"Query"}}')
+    async with api.client().socket() as socket, connection(api) as (later, _):
+        assert (await later.read()).startswith(b"HTTP/1.1 408 ")
+        await socket.send({"type": "ping"})
+        assert await socket.receive() == {"type": "pong"}
+
+
+async def test_headers_without_end(api: Api) -> None:
+    async with connection(api) as (reader, writer):
+        writer.write(HEALTH + b"x-large: ")
+        for _ in range(20):
+            writer.write(b"x" * 8192)
+        assert (await answer(reader))[0] == "http/1.1 431 request header fields too large"
+
+
+async def test_a_request_in_pieces_and_two_at_once(api: Api) -> None:
+    async with connection(api) as (reader, writer):
+        request = HEALTH + b"x-some: header\r\n\r\n"
+        for at in range(len(request)):
+            writer.write(request[at : at + 1])
+            await writer.drain()
+        assert (await answer(reader))[0] == "http/1.1 200 ok"
+        writer.write(request * 2)
+        assert (await answer(reader))[0] == "http/1.1 200 ok"
+        assert (await answer(reader))[0] == "http/1.1 200 ok"

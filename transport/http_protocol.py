@@ -1,0 +1,80 @@
+"""HTTP/1.1 connections on which nobody can wait for ever, or send headers without end.
+
+uvicorn has a deadline for a connection that is idle between two requests, but none for the first
+byte of a new one, and none for headers that come one byte a minute (slowloris): each such
+connection would be held open for nothing. Nor does httptools know how large headers may be. Bodies
+have their limits where they are read (`transport.parameters`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+HEADERS_DEADLINE_S = 10.0
+"""From the connection, or a request's first byte on a kept one, to the end of its headers."""
+MAX_HEADERS_BYTES = 64 * 1024
+"""Of one request; browsers and proxies stay below 16 KB."""
+
+_TIMEOUT = b"408 Request Timeout"
+_TOO_LARGE = b"431 Request Header Fields Too Large"
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's, with limits for headers."""
+
+    _headers_timer: asyncio.TimerHandle | None = None
+    _headers_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as uvicorn has it
+        """Start to wait for the first request."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless it is too much for headers."""
+        super().data_received(data)
+        if self._headers_timer is not None:
+            self._headers_bytes += len(data)
+            if self._headers_bytes > MAX_HEADERS_BYTES:
+                self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Start to wait for the headers of one more request."""
+        super().on_message_begin()
+        if self._headers_timer is None:
+            self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_headers(self) -> None:
+        self._headers_bytes = 0
+        self._headers_timer = self.loop.call_later(HEADERS_DEADLINE_S, self._refuse, _TIMEOUT)
+
+    def _stop_waiting(self) -> None:
+        if self._headers_timer is not None:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+    def _refuse(self, status: bytes) -> None:
+        self._stop_waiting()
+        if self.transport.is_closing():
+            return
+        # Written into the answer to an earlier, pipelined request it would garble that.
+        if not self.cycle or self.cycle.response_complete:
+            self.transport.write(
+                b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            )
+        self.transport.close()
