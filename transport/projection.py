@@ -20,7 +20,7 @@ from graphql import (
 from graphql.execution.collect_fields import collect_fields, collect_subfields
 
 from db.records import JobRecord
-from schema.jobs import Eta, JobError
+from schema.jobs import Eta, FallOver, JobError
 from schema.pictures import Image, Preview
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ _NESTED: dict[tuple[str, str], Nested] = {
         Preview(key=job.preview_key) if job.preview_key else None
     ),
     ("Job", "image"): lambda _o, job, _f: Image.from_job(job),
+    ("Job", "fallOver"): lambda _o, job, _f: FallOver.from_job(job),
     ("Job", "error"): lambda _o, job, _f: JobError.from_job(job),
     ("Job", "eta"): lambda _o, job, facts: Eta.from_estimate(facts.eta(job)),
 }

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.auth import Viewer
-from core.vocabulary import BlockStage, ErrorCode, JobState, ProgressKind, Stage
+from core.vocabulary import BlockStage, ErrorCode, FallOverReason, JobState, ProgressKind, Stage
 from db.jobs import read_jobs_of_any_user
 from resolvers.context import Request
 from resolvers.facts import Facts
@@ -38,6 +38,7 @@ NESTED = {
     "preview": ["url", "__typename"],
     "image": ["thumbhash", "width", "height", "bytes", "contentType", "url", "thumbnailUrl"],
     "error": ["code", "message", "retryable", "blockStage", "__typename"],
+    "fallOver": ["requestedProvider", "reason"],
     "eta": ["p50At", "p90At", "sampleSize"],
 }
 LEFT_TO_GRAPHQL = ["generation { id prompt }", "regeneratedFrom { id }", "regenerations { id }"]
@@ -95,6 +96,8 @@ def versions(draw: st.DrawFn, job: JobRecord) -> JobRecord:
         height_px=2 if state is JobState.SUCCESS else None,
         size_bytes=3 if state is JobState.SUCCESS else None,
         generation_time_ms=draw(st.none() | st.integers(0, 10**6)),
+        requested_provider=draw(st.none() | st.just("gemini")),
+        fall_over_reason=draw(st.none() | st.sampled_from(list(FallOverReason))),
         error_code=draw(st.sampled_from(list(ErrorCode))) if state is JobState.FAILED else None,
         block_stage=draw(st.none() | st.sampled_from(list(BlockStage))),
         started_at=draw(st.none() | moments),
