@@ -13,7 +13,8 @@ MintariError
 └── RequestError             a GraphQL error with an HTTP status: any operation can meet it
     ├── Unauthenticated      401
     ├── RateLimited          429, with Retry-After
-    └── Overloaded           503, with Retry-After
+    ├── Overloaded           503, with Retry-After
+    └── DeadlineExceeded     504
 """
 
 from __future__ import annotations
@@ -145,6 +146,13 @@ class Overloaded(RetryLaterError):
 
     code = "OVERLOADED"
     status = 503
+
+
+class DeadlineExceeded(RequestError):
+    """The operation took too long and was ended."""
+
+    code = "DEADLINE_EXCEEDED"
+    status = 504
 
 
 JOB_ERROR_MESSAGES: dict[ErrorCode, str] = {

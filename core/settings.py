@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+AllowedDocuments = Literal["any", "registered"]
 AuthMode = Literal["auto", "secret", "jwks", "supabase"]
 OnUnknownOutcome = Literal["retry", "stop"]
 
@@ -286,6 +287,19 @@ class Settings(BaseSettings):
         default=5000,
         description="What one GraphQL operation may cost: docs/protocol.md has the prices.",
     )
+    operation_timeout_s: PositiveFloat = Field(
+        default=30,
+        description="Deadline of a query or mutation, and of a subscription's first result,"
+        " seconds.",
+    )
+    allowed_documents: AllowedDocuments = Field(
+        default="any",
+        description="any, or registered: only the page's documents and those of DOCUMENTS_FILES.",
+    )
+    documents_files: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated JSON files of documents by id, beside the page's own.",
+    )
 
     # Uploads
     upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
@@ -375,6 +389,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "allowed_origins",
+        "documents_files",
         "gen_retry_delays_s",
         "gen_fallback_providers",
         "provider_result_hosts",

@@ -19,7 +19,7 @@ from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
 from transport.context import context_maker
-from transport.endpoints import graphql_schema
+from transport.endpoints import open_operations
 from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
@@ -37,12 +37,14 @@ DEV_TOKEN_TTL_S = 24 * 3600
 
 
 def build_asgi(settings: Settings) -> Starlette:
-    """Build the application. Raises SetupError."""
+    """Build the application. Raises SetupError, DocumentsFileError."""
     verifier = build_verifier(settings)
-    schema, make_context = graphql_schema(settings), context_maker(verifier)
-    http = HttpEndpoint(schema, make_context, settings.upload_max_bytes)
+    operations, make_context = open_operations(settings), context_maker(verifier)
+    http = HttpEndpoint(operations, make_context, settings.upload_max_bytes)
     caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
-    socket = SocketEndpoint(schema, make_context, verifier, settings.allowed_origins, caps)
+    socket = SocketEndpoint(
+        operations.schema, make_context, verifier, settings.allowed_origins, caps
+    )
     max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
     routes = [
         Route("/graphql", http),

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
+    from redis.asyncio import Redis
+
     from core.auth import Viewer
     from core.errors import RequestError
     from core.metrics import Metrics
@@ -39,6 +41,7 @@ class App:
     settings: Settings
     database: Database
     feed: Feed
+    redis: Redis
     publisher: Publisher
     doorbell: Doorbell
     storage: Storage

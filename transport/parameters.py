@@ -23,9 +23,10 @@ READ_DEADLINE_S = 30.0
 
 
 class Parameters(msgspec.Struct, frozen=True, rename="camel"):
-    """The parameters of a request (GraphQL over HTTP, section 5.1)."""
+    """The parameters of a request (GraphQL over HTTP, section 5.1, and persisted documents)."""
 
     query: str | None = None
+    document_id: str | None = None
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
@@ -143,6 +144,7 @@ def _convert(given: Any) -> Parameters:
         raise Problem(
             400, "BAD_REQUEST", f"The parameters are not as they should be: {error}."
         ) from None
-    if not parameters.query:
+    names_one = parameters.document_id or "persistedQuery" in (parameters.extensions or {})
+    if not (parameters.query or names_one):
         raise Problem(400, "BAD_REQUEST", "The parameter `query` is missing.")
     return parameters
