@@ -9,7 +9,9 @@ MintariError
 │   ├── JobNotFound          no such job of this viewer's
 │   ├── GenerationNotFound   no such generation of this viewer's
 │   ├── NotRegenerable       the job cannot be regenerated (its upload is gone, ...)
-│   └── IdempotencyConflict  the key was used with other arguments
+│   ├── IdempotencyConflict  the key was used with other arguments
+│   ├── WebhookNotFound      no such webhook of this viewer's
+│   └── WebhookRefused       the viewer may not have one, or not one more
 └── RequestError             a GraphQL error with an HTTP status: any operation can meet it
     ├── Unauthenticated      401
     ├── RateLimited          429, with Retry-After
@@ -92,6 +94,18 @@ class IdempotencyConflict(OperationError):
     """The idempotency key was used before with other arguments."""
 
     code = "IDEMPOTENCY_CONFLICT"
+
+
+class WebhookNotFound(OperationError):
+    """The viewer has no such webhook."""
+
+    code = "WEBHOOK_NOT_FOUND"
+
+
+class WebhookRefused(OperationError):
+    """The viewer may not have a webhook, or not one more."""
+
+    code = "WEBHOOK_REFUSED"
 
 
 class RequestError(MintariError):

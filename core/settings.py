@@ -334,6 +334,35 @@ class Settings(BaseSettings):
         default=3, description="A job that lost its worker this often ends FAILED."
     )
 
+    # Webhooks
+    webhooks_per_user: int = Field(
+        default=5, ge=0, description="Webhooks that a user may have; 0: none."
+    )
+    webhook_timeout_s: PositiveFloat = Field(
+        default=15, description="Deadline of one try at telling a webhook, seconds."
+    )
+    webhook_retry_delays_s: Annotated[tuple[float, ...], NoDecode] = Field(
+        default=(5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        description="Pauses before each new try, seconds, comma-separated; some 3 days by default.",
+    )
+    webhook_disable_after_s: PositiveFloat = Field(
+        default=5 * 86_400,
+        description="A webhook that has only failed for this long is disabled, seconds.",
+    )
+    webhook_secret_overlap_s: PositiveInt = Field(
+        default=86_400, description="How long the old secret signs as well, seconds."
+    )
+    webhook_log_ttl_s: PositiveInt = Field(
+        default=30 * 86_400,
+        description="What webhooks were told can be seen and replayed for this long, seconds.",
+    )
+    webhook_concurrency: PositiveInt = Field(
+        default=16, description="Requests to webhooks that a worker makes at once."
+    )
+    webhook_loopback: bool = Field(
+        default=False, description="Also take http URLs of this machine, for development."
+    )
+
     # Retention
     preview_ttl_s: PositiveInt = Field(
         default=3600, description="Previews of ended jobs are removed after this, seconds."
@@ -393,6 +422,7 @@ class Settings(BaseSettings):
         "gen_retry_delays_s",
         "gen_fallback_providers",
         "provider_result_hosts",
+        "webhook_retry_delays_s",
         mode="before",
     )
     @classmethod

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.styles import Style
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
+    from db.webhooks import TryRecord
     from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
     from jobs.feed import Feed
@@ -68,6 +69,7 @@ class Loaders:
     upload: Callable[[UUID], Awaitable[UploadRecord | None]]
     queue_position: Callable[[UUID], Awaitable[int | None]]
     url: Callable[[str], Awaitable[str | None]]
+    webhook_tries: Callable[[UUID], Awaitable[list[TryRecord]]]
 
 
 @dataclass(slots=True)
