@@ -9,11 +9,14 @@ MintariError
 │   ├── JobNotFound          no such job of this viewer's
 │   ├── GenerationNotFound   no such generation of this viewer's
 │   ├── NotRegenerable       the job cannot be regenerated (its upload is gone, ...)
-│   └── IdempotencyConflict  the key was used with other arguments
+│   ├── IdempotencyConflict  the key was used with other arguments
+│   ├── WebhookNotFound      no such webhook of this viewer's
+│   └── WebhookRefused       the viewer may not have one, or not one more
 └── RequestError             a GraphQL error with an HTTP status: any operation can meet it
     ├── Unauthenticated      401
     ├── RateLimited          429, with Retry-After
-    └── Overloaded           503, with Retry-After
+    ├── Overloaded           503, with Retry-After
+    └── DeadlineExceeded     504
 """
 
 from __future__ import annotations
@@ -93,6 +96,18 @@ class IdempotencyConflict(OperationError):
     code = "IDEMPOTENCY_CONFLICT"
 
 
+class WebhookNotFound(OperationError):
+    """The viewer has no such webhook."""
+
+    code = "WEBHOOK_NOT_FOUND"
+
+
+class WebhookRefused(OperationError):
+    """The viewer may not have a webhook, or not one more."""
+
+    code = "WEBHOOK_REFUSED"
+
+
 class RequestError(MintariError):
     """An error that any operation can meet, with its HTTP status."""
 
@@ -145,6 +160,13 @@ class Overloaded(RetryLaterError):
 
     code = "OVERLOADED"
     status = 503
+
+
+class DeadlineExceeded(RequestError):
+    """The operation took too long and was ended."""
+
+    code = "DEADLINE_EXCEEDED"
+    status = 504
 
 
 JOB_ERROR_MESSAGES: dict[ErrorCode, str] = {

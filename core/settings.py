@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+AllowedDocuments = Literal["any", "registered"]
 AuthMode = Literal["auto", "secret", "jwks", "supabase"]
 OnUnknownOutcome = Literal["retry", "stop"]
 
@@ -286,6 +287,19 @@ class Settings(BaseSettings):
         default=5000,
         description="What one GraphQL operation may cost: docs/protocol.md has the prices.",
     )
+    operation_timeout_s: PositiveFloat = Field(
+        default=30,
+        description="Deadline of a query or mutation, and of a subscription's first result,"
+        " seconds.",
+    )
+    allowed_documents: AllowedDocuments = Field(
+        default="any",
+        description="any, or registered: only the page's documents and those of DOCUMENTS_FILES.",
+    )
+    documents_files: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated JSON files of documents by id, beside the page's own.",
+    )
 
     # Uploads
     upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
@@ -318,6 +332,35 @@ class Settings(BaseSettings):
     )
     max_crashes: PositiveInt = Field(
         default=3, description="A job that lost its worker this often ends FAILED."
+    )
+
+    # Webhooks
+    webhooks_per_user: int = Field(
+        default=5, ge=0, description="Webhooks that a user may have; 0: none."
+    )
+    webhook_timeout_s: PositiveFloat = Field(
+        default=15, description="Deadline of one try at telling a webhook, seconds."
+    )
+    webhook_retry_delays_s: Annotated[tuple[float, ...], NoDecode] = Field(
+        default=(5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400),
+        description="Pauses before each new try, seconds, comma-separated; some 3 days by default.",
+    )
+    webhook_disable_after_s: PositiveFloat = Field(
+        default=5 * 86_400,
+        description="A webhook that has only failed for this long is disabled, seconds.",
+    )
+    webhook_secret_overlap_s: PositiveInt = Field(
+        default=86_400, description="How long the old secret signs as well, seconds."
+    )
+    webhook_log_ttl_s: PositiveInt = Field(
+        default=30 * 86_400,
+        description="What webhooks were told can be seen and replayed for this long, seconds.",
+    )
+    webhook_concurrency: PositiveInt = Field(
+        default=16, description="Requests to webhooks that a worker makes at once."
+    )
+    webhook_loopback: bool = Field(
+        default=False, description="Also take http URLs of this machine, for development."
     )
 
     # Retention
@@ -375,9 +418,11 @@ class Settings(BaseSettings):
 
     @field_validator(
         "allowed_origins",
+        "documents_files",
         "gen_retry_delays_s",
         "gen_fallback_providers",
         "provider_result_hosts",
+        "webhook_retry_delays_s",
         mode="before",
     )
     @classmethod

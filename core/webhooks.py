@@ -16,7 +16,7 @@ from core.outside import Place, read_place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SECRET_START = "whsec_"
+SECRET_START = "whsec_"  # noqa: S105  # no secret
 SECRET_BYTES = 32
 MAX_URL_CHARS = 2048
 

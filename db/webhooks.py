@@ -12,7 +12,7 @@ from uuid import UUID  # noqa: TC003  # as above
 import msgspec
 from sqlalchemy import text
 
-from core.vocabulary import (  # msgspec reads the annotations
+from core.vocabulary import (  # noqa: TC001  # msgspec reads the annotations
     DisabledBecause,
     WebhookEvent,
     WebhookMessageState,

@@ -14,6 +14,7 @@ from core.pubsub import Subscriber
 from core.stopping import cancel_for_good
 from db.engine import is_database_down
 from db.lifecycle import find_held, take_over
+from jobs.courier import Courier
 from jobs.doorbell import answer_doorbell
 from jobs.reporter import Outbox
 from jobs.runner import Runner
@@ -76,6 +77,7 @@ class Worker:
                         ("outbox", outbox.run),
                         ("heart", runner.beat_forever),
                         ("sweeper", sweeper.run),
+                        ("courier", Courier(self._kit).run),
                         ("doorbell", lambda: self._answer(runner)),
                     )
                 ]

@@ -21,7 +21,7 @@ from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
 from transport.context import context_maker
-from transport.endpoints import graphql_schema
+from transport.endpoints import open_operations
 from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
@@ -42,10 +42,10 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def build_asgi(settings: Settings) -> Starlette:
-    """Build the application. Raises SetupError."""
+    """Build the application. Raises SetupError, DocumentsFileError."""
     verifier = build_verifier(settings)
-    served = graphql_schema(settings)
-    http = HttpEndpoint(served.schema, context_maker(verifier), settings.upload_max_bytes)
+    operations = open_operations(settings)
+    http = HttpEndpoint(operations, context_maker(verifier), settings.upload_max_bytes)
     caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
     max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
     routes = [
@@ -73,10 +73,10 @@ def build_asgi(settings: Settings) -> Starlette:
     async def lifespan(asgi: Starlette) -> AsyncGenerator[dict[str, object], None]:
         async with open_app(settings) as service, asyncio.TaskGroup() as tasks:
             asgi.state.service = service
-            subscriptions = Subscriptions(served.schema, service)
+            subscriptions = Subscriptions(operations.schema, service)
             sockets = Sockets(
                 service,
-                served,
+                operations,
                 subscriptions,
                 verifier,
                 caps,

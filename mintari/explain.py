@@ -19,6 +19,7 @@ _CLEAR = {
     "UnknownProviderError",
     "StorageMisconfigured",
     "StyleFileError",
+    "DocumentsFileError",
     "PriceFileError",
     "ProviderMisconfigured",
     "PolicyError",

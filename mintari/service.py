@@ -57,6 +57,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             settings=settings,
             database=database,
             feed=feed,
+            redis=redis,
             publisher=publisher,
             doorbell=Doorbell(redis, channels),
             storage=storage,

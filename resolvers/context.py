@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
+    from redis.asyncio import Redis
+
     from core.auth import Viewer
     from core.errors import RequestError
     from core.metrics import Metrics
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from core.styles import Style
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
+    from db.webhooks import TryRecord
     from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
     from jobs.feed import Feed
@@ -39,6 +42,7 @@ class App:
     settings: Settings
     database: Database
     feed: Feed
+    redis: Redis
     publisher: Publisher
     doorbell: Doorbell
     storage: Storage
@@ -65,6 +69,7 @@ class Loaders:
     upload: Callable[[UUID], Awaitable[UploadRecord | None]]
     queue_position: Callable[[UUID], Awaitable[int | None]]
     url: Callable[[str], Awaitable[str | None]]
+    webhook_tries: Callable[[UUID], Awaitable[list[TryRecord]]]
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from core.log import get_logger
 from db.generations import read_generations
 from db.jobs import queue_positions, read_jobs, read_jobs_of_generations, read_regenerations
 from db.uploads import read_uploads
+from db.webhooks import read_tries
 from storage.base import StorageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from db.engine import Connection
     from db.records import GenerationRecord, JobRecord, UploadRecord
+    from db.webhooks import TryRecord
     from resolvers.context import App, Request
 
 V = TypeVar("V")
@@ -58,6 +60,12 @@ class Batches:
         async with self._app.database.read() as connection:
             found = await queue_positions(connection, ids)
         return [found.get(job_id) for job_id in ids]
+
+    async def webhook_tries(self, ids: list[UUID]) -> list[list[TryRecord]]:
+        """Tries of messages that were read for the viewer before."""
+        async with self._app.database.read() as connection:
+            found = await read_tries(connection, ids)
+        return [found[message_id] for message_id in ids]
 
     async def urls(self, keys: list[str]) -> list[str | None]:
         """Where browsers read these pictures; None while the storage cannot say."""

@@ -9,8 +9,9 @@ import strawberry
 
 from resolvers.paging import HasId, Page, cursor
 from schema.jobs import Generation, Job
+from schema.webhook_messages import WebhookMessage
 
-N = TypeVar("N", Job, Generation)
+N = TypeVar("N", Job, Generation, WebhookMessage)
 R = TypeVar("R", bound=HasId)
 
 

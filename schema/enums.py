@@ -6,6 +6,7 @@ import strawberry
 
 from core.vocabulary import (
     BlockStage,
+    DisabledBecause,
     ErrorCode,
     FallOverReason,
     ImageSize,
@@ -14,10 +15,13 @@ from core.vocabulary import (
     ProviderStatus,
     SeedSupport,
     Stage,
+    WebhookEvent,
+    WebhookMessageState,
 )
 
 __all__ = [
     "BlockStage",
+    "DisabledBecause",
     "ErrorCode",
     "FallOverReason",
     "ImageSize",
@@ -26,6 +30,8 @@ __all__ = [
     "ProviderStatus",
     "SeedSupport",
     "Stage",
+    "WebhookEvent",
+    "WebhookMessageState",
 ]
 
 strawberry.enum(
@@ -73,4 +79,24 @@ strawberry.enum(
     SeedSupport,
     name="SeedSupport",
     description="EXACT: the same seed gives the same picture. BEST_EFFORT: a similar one.",
+)
+strawberry.enum(
+    WebhookEvent,
+    name="WebhookEvent",
+    description="What webhooks tell of. JOB_...: a job is in this state now (PENDING: accepted, or"
+    " back in the queue). GENERATION_FINISHED: all jobs of a grid have ended. In what is sent, the"
+    " `type` is job.pending, job.running, job.success, job.failed, job.cancelled or"
+    " generation.finished.",
+)
+strawberry.enum(
+    WebhookMessageState,
+    name="WebhookMessageState",
+    description="PENDING: to be sent, or sent again. DELIVERED: answered with 2xx. FAILED: given"
+    " up; `replayWebhook` sends it again.",
+)
+strawberry.enum(
+    DisabledBecause,
+    name="DisabledBecause",
+    description="OWNER: `updateWebhook` said so. FAILING: it has only failed for days. GONE: it"
+    " answered 410.",
 )

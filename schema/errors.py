@@ -65,6 +65,16 @@ class IdempotencyConflict(UserError):
     """The key stands for something else."""
 
 
+@strawberry.type(description="The viewer has no such webhook.")
+class WebhookNotFound(UserError):
+    """No such webhook."""
+
+
+@strawberry.type(description="The viewer may not have a webhook, or not one more.")
+class WebhookRefused(UserError):
+    """No more webhooks."""
+
+
 _MEMBERS: dict[type[errors.OperationError], type[UserError]] = {
     errors.InvalidInput: InvalidInput,
     errors.PromptRejected: PromptRejected,
@@ -74,6 +84,8 @@ _MEMBERS: dict[type[errors.OperationError], type[UserError]] = {
     errors.GenerationNotFound: GenerationNotFound,
     errors.NotRegenerable: NotRegenerable,
     errors.IdempotencyConflict: IdempotencyConflict,
+    errors.WebhookNotFound: WebhookNotFound,
+    errors.WebhookRefused: WebhookRefused,
 }
 
 

@@ -28,6 +28,7 @@ def make_loaders(app: App, request: Request) -> Loaders:
         upload=_loader(batches.uploads),
         queue_position=_loader(batches.queue_positions),
         url=_loader(batches.urls),
+        webhook_tries=_loader(batches.webhook_tries),
     )
 
 

@@ -26,6 +26,7 @@ from schema.errors import (
 from schema.inputs import File, RegenerateInput, StartGenerationInput
 from schema.jobs import Generation, Job
 from schema.pictures import Upload
+from schema.webhooks import WebhookMutations
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="Its id.")]
 
@@ -133,7 +134,7 @@ DeleteUploadResult = Annotated[
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation:
+class Mutation(WebhookMutations):
     """Everything that can be changed."""
 
     @strawberry.mutation(

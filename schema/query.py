@@ -17,6 +17,7 @@ from schema.costs import PAGE, ListSize, paged
 from schema.inputs import JobFilter
 from schema.jobs import Generation, Job
 from schema.pictures import Upload
+from schema.webhooks import WebhookQueries
 
 First = Annotated[int, strawberry.argument(description="How many at most, 1 to 100.")]
 After = Annotated[
@@ -25,7 +26,7 @@ After = Annotated[
 
 
 @strawberry.type(description="Everything that can be read. What isn't the viewer's is not there.")
-class Query:
+class Query(WebhookQueries):
     """Everything that can be read."""
 
     @strawberry.field(description="Who is asking.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from graphql import GraphQLError, OperationType, get_operation_ast
+from strawberry.types.graphql import OperationType as Kind
 
 from resolvers.context import Request
 from transport import frames
@@ -20,7 +21,6 @@ from transport.messages import (
     Complete,
     Init,
     InvalidMessageError,
-    Operation,
     Ping,
     Subscribe,
     read_message,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from core.auth import Viewer
     from transport.groups import Result
+    from transport.parameters import Parameters
     from transport.sockets import Sockets
     from transport.websocket import WebSocket
 
@@ -46,6 +47,7 @@ MESSAGES_WINDOW_S = 10.0
 """So many messages in so many seconds are no grid any more."""
 MAX_HELD_BYTES = 256 * 1024
 """Newest states that wait for a client that does not read: some 300 frames."""
+_NO_SUBSCRIPTION = frozenset({Kind.QUERY, Kind.MUTATION})
 
 
 class Connection:
@@ -232,16 +234,33 @@ class Connection:
         else:
             self._operate(operation_id, message.payload)
 
-    def _operate(self, operation_id: str, operation: Operation) -> None:
-        checked = self._sockets.documents.check(
-            operation.query, operation.operation_name, operation.variables
+    def _operate(self, operation_id: str, asked: Parameters) -> None:
+        if asked.query and not asked.names_document:
+            self._begin(operation_id, asked.query, asked)
+        else:
+            task = self._sockets.start(self._look_up(operation_id, asked))
+            self._operations[operation_id] = task
+
+    async def _look_up(self, operation_id: str, asked: Parameters) -> None:
+        """Begin an operation whose document is named by an id."""
+        try:
+            text = await self._sockets.operations.resolve(asked, self._sockets.app)
+        except GraphQLError as error:
+            self._refuse(operation_id, asked, [error])
+            return
+        if self._operations.pop(operation_id, None) is not None:
+            self._begin(operation_id, text, asked)
+
+    def _begin(self, operation_id: str, text: str, asked: Parameters) -> None:
+        checked = self._sockets.operations.documents.check(
+            text, asked.operation_name, asked.variables
         )
         if checked.errors or checked.document is None:
-            self._refuse(operation_id, operation, checked.errors)
+            self._refuse(operation_id, asked, checked.errors)
             return
-        node = get_operation_ast(checked.document, operation.operation_name)
+        node = get_operation_ast(checked.document, asked.operation_name)
         if node is None or node.operation is not OperationType.SUBSCRIPTION:
-            task = self._sockets.start(self._execute(operation_id, operation))
+            task = self._sockets.start(self._execute(operation_id, text, asked))
             self._operations[operation_id] = task
             return
         member = SocketMember(self, operation_id)
@@ -250,29 +269,23 @@ class Connection:
             member.group = self._sockets.subscriptions.join(
                 member,
                 self._request,
-                text=operation.query,
+                text=text,
                 document=checked.document,
-                operation_name=operation.operation_name,
-                variables=operation.variables,
+                operation_name=asked.operation_name,
+                variables=asked.variables,
             )
         except RefusedError as refused:
             self.fail(member, refused.errors)
 
-    def _refuse(
-        self, operation_id: str, operation: Operation, errors: Iterable[GraphQLError]
-    ) -> None:
-        masked = [mask(error, operation.operation_name).formatted for error in errors]
+    def _refuse(self, operation_id: str, asked: Parameters, errors: Iterable[GraphQLError]) -> None:
+        masked = [mask(error, asked.operation_name).formatted for error in errors]
+        self._operations.pop(operation_id, None)
         self._send({"id": operation_id, "type": "error", "payload": masked})
 
-    async def _execute(self, operation_id: str, operation: Operation) -> None:
+    async def _execute(self, operation_id: str, text: str, asked: Parameters) -> None:
         """Run a query or mutation; it ends with complete, or error before its result."""
-        result = await self._sockets.schema.execute(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=self._sockets.context(self._request),
-            operation_name=operation.operation_name,
-            operation_extensions=operation.extensions,
-        )
+        context = self._sockets.context(self._request)
+        result = await self._sockets.operations.execute(text, asked, context, _NO_SUBSCRIPTION)
         errors = [error.formatted for error in result.errors or ()]
         if result.data is None and not any("path" in error for error in errors):
             self._end(operation_id, {"type": "error", "payload": errors})

@@ -58,14 +58,38 @@ class _Known:
         return operations[0] if len(operations) == 1 else None
 
 
+_NOT_ALLOWED = _Known(
+    None,
+    (
+        # Apollo's code for the same.
+        GraphQLError(
+            "Only registered documents are executed here.",
+            extensions={"code": "QUERY_NOT_IN_SAFELIST"},
+        ),
+    ),
+)
+
+
 class Documents:
     """The documents that were seen last.
 
-    `introspection`: whether the schema can be asked for. `max_cost`: what one operation may cost.
+    Args:
+        schema: what documents are checked against.
+        introspection: whether the schema can be asked for.
+        max_cost: what one operation may cost.
+        allowed: texts of all documents that may be executed; None: any.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool, max_cost: int) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        introspection: bool,
+        max_cost: int,
+        allowed: frozenset[str] | None = None,
+    ) -> None:
         self._schema = schema
+        self._allowed = allowed
         self._prices = Prices(schema)
         self.max_cost = max_cost
         self._rules = list(specified_rules)
@@ -97,10 +121,13 @@ class Documents:
         if known := self._kept.get(text):
             self._kept.move_to_end(text)
             return known
-        known = self._kept[text] = _read(text)
+        known = self._kept[text] = _read(text) if self._allows(text) else _NOT_ALLOWED
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return known
+
+    def _allows(self, text: str) -> bool:
+        return self._allowed is None or text in self._allowed
 
     def _validate(self, known: _Known) -> Sequence[GraphQLError]:
         if not known.is_validated and known.document:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -12,6 +14,7 @@ from resolvers.uploads import create_upload
 from storage.base import ObjectNotFound
 from storage.local import LocalStorage
 from transport.identity import identify
+from transport.parameters import READ_DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,7 +74,11 @@ def upload_endpoint(verifier: Verifier) -> Callable[[Request], Awaitable[Respons
         try:
             identity = await identify(verifier, request)
             identity.require_viewer()
-            created = await create_upload(app, identity, await _content(request, app))
+            content = await _content_in_time(request, app)
+            if content is None:
+                message = "The photo did not arrive in time."
+                return JSONResponse({"error": {"code": "TIMEOUT", "message": message}}, 408)
+            created = await create_upload(app, identity, content)
         except MintariError as error:
             return _error_response(error)
         return JSONResponse(await _described(app, created), status_code=201)
@@ -91,6 +98,13 @@ async def _described(app: App, upload: UploadRecord) -> dict[str, object]:
         "bytes": upload.size_bytes,
         "contentType": upload.content_type,
     }
+
+
+async def _content_in_time(request: Request, app: App) -> bytes | None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(READ_DEADLINE_S):
+            return await _content(request, app)
+    return None
 
 
 async def _content(request: Request, app: App) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from transport.negotiation import JSON, negotiate
+from transport.operations import refused
 from transport.parameters import Parameters, read_parameters
 from transport.problem import Problem
 from transport.status import status_of
@@ -18,10 +20,12 @@ from transport.status import status_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    import strawberry
     from starlette.types import Receive, Scope, Send
+    from strawberry.types import ExecutionResult
 
+    from resolvers.context import App
     from schema.context import Context
+    from transport.operations import Operations
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What a multipart body holds besides the photo: the document, boundaries, headers."""
@@ -35,11 +39,11 @@ class HttpEndpoint:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
+        operations: Operations,
         make_context: Callable[[Request], Awaitable[Context]],
         max_upload_bytes: int,
     ) -> None:
-        self._schema = schema
+        self._operations = operations
         self._make_context = make_context
         self._max_form_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
 
@@ -47,6 +51,9 @@ class HttpEndpoint:
         """Answer one request; everything but a bug of ours is GraphQL JSON."""
         request = Request(scope, receive)
         response = await self._answer(request)
+        if request.method == "GET":
+            # Another viewer's answer, or another media type's, is another answer.
+            response.headers["vary"] = "accept, authorization"
         try:
             await response(scope, receive, send)
         finally:
@@ -67,18 +74,19 @@ class HttpEndpoint:
         except Problem as problem:
             return _response(problem.body, problem.status, media_type, problem.headers)
 
+    async def _result(self, request: Request, asked: Parameters) -> ExecutionResult:
+        app: App = request.app.state.service
+        try:
+            text = await self._operations.resolve(asked, app)
+        except GraphQLError as refusal:
+            return refused(refusal)
+        allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
+        context = await self._make_context(request)
+        return await self._operations.execute(text, asked, context, allowed)
+
     async def _execute(self, request: Request, parameters: Parameters, media_type: str) -> Response:
         try:
-            result = await self._schema.execute(
-                parameters.query,
-                variable_values=parameters.variables,
-                context_value=await self._make_context(request),
-                operation_name=parameters.operation_name,
-                allowed_operation_types=(
-                    _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
-                ),
-                operation_extensions=parameters.extensions,
-            )
+            result = await self._result(request, parameters)
         except CannotGetOperationTypeError:
             raise Problem(
                 400,

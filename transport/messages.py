@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from transport.parameters import Parameters  # noqa: TC001  # msgspec reads the annotations
+
 MAX_ID_CHARS = 128
 
 
@@ -31,20 +33,11 @@ class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
     payload: dict[str, Any] | None = None
 
 
-class Operation(msgspec.Struct, frozen=True, rename="camel"):
-    """The payload of a subscribe message."""
-
-    query: str
-    operation_name: str | None = None
-    variables: dict[str, Any] | None = None
-    extensions: dict[str, Any] | None = None
-
-
 class Subscribe(msgspec.Struct, frozen=True, tag_field="type", tag="subscribe"):
     """Start an operation; `id` is the client's and unique among its running operations."""
 
     id: str
-    payload: Operation
+    payload: Parameters
 
 
 class Complete(msgspec.Struct, frozen=True, tag_field="type", tag="complete"):

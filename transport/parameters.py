@@ -23,12 +23,18 @@ READ_DEADLINE_S = 30.0
 
 
 class Parameters(msgspec.Struct, frozen=True, rename="camel"):
-    """The parameters of a request (GraphQL over HTTP, section 5.1)."""
+    """The parameters of a request (GraphQL over HTTP, section 5.1, and persisted documents)."""
 
     query: str | None = None
+    document_id: str | None = None
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
+
+    @property
+    def names_document(self) -> bool:
+        """Whether the document is named by an id, with or without its text."""
+        return self.document_id is not None or "persistedQuery" in (self.extensions or {})
 
 
 async def read_parameters(request: Request, max_form_bytes: int) -> Parameters:
@@ -143,6 +149,7 @@ def _convert(given: Any) -> Parameters:
         raise Problem(
             400, "BAD_REQUEST", f"The parameters are not as they should be: {error}."
         ) from None
-    if not parameters.query:
+    names_one = parameters.document_id or "persistedQuery" in (parameters.extensions or {})
+    if not (parameters.query or names_one):
         raise Problem(400, "BAD_REQUEST", "The parameter `query` is missing.")
     return parameters

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from core.auth import Verifier
     from resolvers.context import App, Request
-    from transport.endpoints import Served
     from transport.handshake import Handshake
+    from transport.operations import Operations
     from transport.subscriptions import Subscriptions
     from transport.websocket import WebSocket
 
@@ -45,7 +45,7 @@ class Sockets:
     def __init__(
         self,
         app: App,
-        served: Served,
+        operations: Operations,
         subscriptions: Subscriptions,
         verifier: Verifier,
         caps: Caps,
@@ -53,7 +53,7 @@ class Sockets:
         allowed_hosts: frozenset[str] | None = None,
     ) -> None:
         self.app = app
-        self.schema, self.documents = served
+        self.operations = operations
         self.subscriptions = subscriptions
         self.verifier = verifier
         self.caps = caps

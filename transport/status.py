@@ -13,7 +13,13 @@ from transport.negotiation import JSON
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_BY_CODE = {"UNAUTHENTICATED": 401, "RATE_LIMITED": 429, "OVERLOADED": 503}
+_BY_CODE = {
+    "BAD_REQUEST": 400,
+    "UNAUTHENTICATED": 401,
+    "RATE_LIMITED": 429,
+    "OVERLOADED": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
 """Errors that any operation can meet have their own status, whatever the media type."""
 
 

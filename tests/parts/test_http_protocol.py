@@ -94,6 +94,21 @@ async def test_whoever_is_served_is_not_cut_off(api: Api) -> None:
         assert await socket.receive() == {"type": "pong"}
 
 
+@pytest.mark.parametrize("path", ["/graphql", "/uploads"])
+async def test_bodies_that_never_end(api: Api, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transport.parameters.READ_DEADLINE_S", 0.3)
+    monkeypatch.setattr("transport.files.READ_DEADLINE_S", 0.3)
+    token = api.client().token
+    async with connection(api) as (reader, writer):
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            f"authorization: Bearer {token}\r\ncontent-length: 100\r\n\r\n{{".encode()
+        )
+        status, body = await answer(reader)
+        assert status == "http/1.1 408 request timeout"
+        assert b'"TIMEOUT"' in body.replace(b" ", b"")
+
+
 async def test_headers_without_end(api: Api) -> None:
     async with connection(api) as (reader, writer):
         writer.write(HEALTH + b"x-large: ")

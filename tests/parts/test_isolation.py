@@ -29,7 +29,8 @@ from graphql import (
 
 from resolvers.paging import cursor
 from schema import sdl
-from tests.conftest import running_api, running_worker
+from tests.conftest import free_port, running_api, running_worker
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,17 +42,24 @@ if TYPE_CHECKING:
 
 SCHEMA: GraphQLSchema = build_schema(sdl())
 UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
+SECRET_PATH = "a-path-that-only-its-owner-knows"
+CREATE_WEBHOOK = """mutation($url: String!) { createWebhook(input: {url: $url}) {
+  ... on WebhookCreated { webhook { id } } } }"""
 SECRET_PROMPT = "a secret garden behind the seventh wall"
 
-TAKES_NOTHING_OF_OTHERS = {"Mutation.createUpload"}
-"""Root fields that cannot be asked for with somebody else's id: they take a file only."""
+TAKES_NOTHING_OF_OTHERS = {"Mutation.createUpload", "Mutation.createWebhook"}
+"""Root fields that cannot be asked for with somebody else's id: they take a file, or a URL."""
 NEVER_IN_THESE_ANSWERS = {
-    # Parts of a Job that is being painted, or has failed: nobody gets them without the job.
+    # Parts of a Job that is being painted, has failed or was given to another provider: nobody gets
+    # them without the job.
     "Eta",
     "JobError",
+    "FallOver",
     # Answers of what is in TAKES_NOTHING_OF_OTHERS.
     "UploadCreated",
     "UploadRejected",
+    "WebhookCreated",
+    "WebhookRefused",
     # Outcomes that hold nothing but a code and a text.
     "GenerationNotFound",
     "IdempotencyConflict",
@@ -60,6 +68,7 @@ NEVER_IN_THESE_ANSWERS = {
     "NotRegenerable",
     "PromptRejected",
     "UploadNotFound",
+    "WebhookNotFound",
 }
 IN_SOME_ANSWERS = {"Preview"}
 """Painters make previews as they have time."""
@@ -75,25 +84,35 @@ IGNORED_ARGUMENTS = {
     "seed",
     "lockSeed",
     "provider",
+    "fallOver",
     "idempotencyKey",
+    "url",
+    "events",
+    "enabled",
+    "rotateSecret",
+    # Not beside messageIds.
+    "failedSince",
 }
+KINDS = ("job", "generation", "upload", "webhook", "message")
 
 
 @dataclass(frozen=True)
 class Ids:
-    """One id of each kind, and the cursors that stand for the first two."""
+    """One id of each kind, and the cursors that stand for them."""
 
     job: str
     generation: str
     upload: str
+    webhook: str
+    message: str
 
     @property
     def strings(self) -> list[str]:
-        cursors = [cursor(UUID(self.job)), cursor(UUID(self.generation))]
-        return [self.job, self.generation, self.upload, *cursors]
+        ids: list[str] = [getattr(self, kind) for kind in KINDS]
+        return [*ids, *(cursor(UUID(one)) for one in ids)]
 
 
-NOBODYS = Ids(UNKNOWN, UNKNOWN, UNKNOWN)
+NOBODYS = Ids(*[UNKNOWN] * len(KINDS))
 
 
 def roots() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -164,7 +183,7 @@ def value_of(name: str, of: GraphQLArgument | GraphQLInputField, ids: Ids, pick:
 
 def kind_of(name: str) -> str:
     """Which kind of id an argument takes; `id` is decided by the caller."""
-    for kind in ("job", "generation", "upload"):
+    for kind in KINDS:
         if name.lower().startswith(kind):
             return kind
     raise AssertionError(f"whose id is {name}? Say so here.")
@@ -221,7 +240,10 @@ def types_in(body: Any) -> Iterator[str]:
 
 
 async def belongings(client: Client, photo: bytes) -> Ids:
-    """One of everything: a photo, a grid that is painted from it, and a frame made again."""
+    """One of everything: a webhook, a photo, a grid painted from it, and a frame made again."""
+    # Where nobody listens: the log has a try.
+    created = await client.ask(CREATE_WEBHOOK, url=f"http://127.0.0.1:{free_port()}/{SECRET_PATH}")
+    webhook_id = created.data["createWebhook"]["webhook"]["id"]
     upload_id = await client.upload(photo)
     generation = await client.started(
         prompt=SECRET_PROMPT, uploadId=upload_id, size="SQUARE_512", variantCount=1
@@ -233,11 +255,25 @@ async def belongings(client: Client, photo: bytes) -> Ids:
       ... on JobRegenerated { job { id } } } }"""
     regenerated = (await client.ask(again, id=job_id)).data["regenerate"]["job"]["id"]
     await client.follow_to_end(regenerated)
-    return Ids(job_id, generation["id"], upload_id)
+    message_id = await wait_until(lambda: tried_message(client), within_s=60)
+    return Ids(job_id, generation["id"], upload_id, webhook_id, message_id)
+
+
+async def tried_message(client: Client) -> str:
+    """The id of a message that was tried; empty while there is none."""
+    asked = await client.ask("{ webhooks { messages { nodes { id tries { number } } } } }")
+    (webhook,) = asked.data["webhooks"]
+    return next((one["id"] for one in webhook["messages"]["nodes"] if one["tries"]), "")
 
 
 async def test_every_field(make_settings: Callable[..., Settings], photo: bytes) -> None:
-    settings = make_settings(rate_limit_max_requests=1000, max_active_jobs=100)
+    settings = make_settings(
+        rate_limit_max_requests=1000,
+        max_active_jobs=100,
+        max_operation_cost=1_000_000,
+        webhook_loopback=True,
+        webhook_retry_delays_s=(),
+    )
     async with running_api(settings) as api:
         ann, bob = api.client("ann"), api.client("bob")
         async with running_worker(settings):
@@ -247,11 +283,12 @@ async def test_every_field(make_settings: Callable[..., Settings], photo: bytes)
         secrets = {text for text in strings_in([b for _, b in before]) if len(text) > 5} - common
         # The walk sees what it is to protect.
         assert SECRET_PROMPT in secrets
+        assert any(SECRET_PATH in text for text in secrets)
         assert any("/files/" in text for text in secrets)
         secrets -= set(hers.strings) | set(SCHEMA.type_map)
 
         for kind, name, field in roots():
-            for pick in ("job", "generation", "upload"):
+            for pick in KINDS:
                 asked = await answer(bob, kind, name, field, variables(field.args, hers, pick))
                 unknown = await answer(bob, kind, name, field, variables(field.args, NOBODYS, pick))
                 assert "INVALID_DOCUMENT" not in str(asked), asked
@@ -292,17 +329,20 @@ async def own_view(client: Client, ids: Ids) -> list[tuple[str, Any]]:
 async def types_of_mutations(client: Client, ids: Ids) -> set[str]:
     """The types in the answers of all mutations, each of which succeeds for the owner."""
     found: set[str] = set()
-    order = ("startGeneration", "regenerate", "cancelJob", "cancelGeneration", "deleteGeneration")
+    order = (
+        *("startGeneration", "regenerate", "cancelJob", "cancelGeneration", "deleteGeneration"),
+        *("deleteUpload", "updateWebhook", "replayWebhook", "deleteWebhook"),
+    )
     fields = {name: field for kind, name, field in roots() if kind == "mutation"}
-    assert set(fields) == {*order, "deleteUpload"}, "a new mutation: say when to call it"
-    for name in (*order, "deleteUpload"):
+    assert set(fields) == set(order), "a new mutation: say when to call it"
+    for name in order:
         field = fields[name]
         if name == "deleteUpload":
             # Frames of it that wait would hold it.
             await client.ask("mutation($id: ID!) { cancelJob(id: $id) { __typename } }", id=ids.job)
             await cancel_all(client)
-        pick = "upload" if "Upload" in name else "job" if name == "cancelJob" else "generation"
-        values = variables(field.args, ids, pick if "id" in field.args else None)
+        found_kind = [kind for kind in KINDS if kind in name.lower()]
+        values = variables(field.args, ids, found_kind[0] if "id" in field.args else None)
         body = await answer(client, "mutation", name, field, values)
         found.update(types_in(body))
     return found

@@ -20,7 +20,7 @@ from resolvers.context import Request
 from resolvers.facts import Facts
 from schema.context import Context
 from schema.loaders import make_loaders
-from transport.endpoints import graphql_schema
+from transport.endpoints import open_operations
 from transport.execution import Execution, build_execution, core_schema
 from transport.projection import Projection, compile_projection
 from transport.renderers import Executing, Projecting
@@ -110,7 +110,7 @@ class Lab:
 
     def __init__(self, api: Api) -> None:
         self.app = api.service
-        self.schema = graphql_schema(api.service.settings).schema
+        self.schema = open_operations(api.service.settings).schema
         now = datetime.now(UTC) + timedelta(hours=1)
         viewer = Viewer(user_id="ann", issued_at_s=0, expires_at_s=now.timestamp())
         self.request = Request(viewer=viewer)

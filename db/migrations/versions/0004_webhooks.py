@@ -47,8 +47,8 @@ GENERATION_MESSAGE = MESSAGE.format(
 )
 # In the transaction that changes the job, whichever code does it: nothing can be missed, and
 # nothing is told that was rolled back. Per statement, not per row: two transactions that end the
-# last two jobs of a grid must see each other, so they lock the grid, in one order for all. A webhook
-# that is being deleted is waited for, and then left out: its foreign key must not fail a job.
+# last two jobs of a grid must see each other, so they lock the grid, in one order for all.
+# A webhook that is being deleted is waited for, and left out: its foreign key must not fail a job.
 NOTE_JOBS = f"""
 CREATE FUNCTION note_jobs() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,75 @@
+"""One operation of a request, whichever transport it came by: its document, then its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphql import GraphQLError
+from strawberry.types import ExecutionResult
+
+from core.errors import DeadlineExceeded
+from transport.deadline import operation_deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import strawberry
+    from strawberry.types.graphql import OperationType
+
+    from resolvers.context import App
+    from schema.context import Context
+    from transport.documents import Documents
+    from transport.parameters import Parameters
+    from transport.persisted import PersistedDocuments
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What it takes to execute operations; one per process.
+
+    Attributes:
+        schema: with checked documents and masked errors.
+        documents: the documents that it takes.
+        persisted: those that can be named by id.
+        timeout_s: how long a query or mutation may take.
+    """
+
+    schema: strawberry.Schema
+    documents: Documents
+    persisted: PersistedDocuments
+    timeout_s: float
+
+    async def resolve(self, asked: Parameters, app: App) -> str:
+        """The text of the document that is meant. Raises GraphQLError."""
+        return await self.persisted.resolve(
+            app.redis,
+            query=asked.query,
+            document_id=asked.document_id,
+            extensions=asked.extensions,
+        )
+
+    async def execute(
+        self, text: str, asked: Parameters, context: Context, allowed: Iterable[OperationType]
+    ) -> ExecutionResult:
+        """The result of a query or mutation.
+
+        Raises Strawberry's CannotGetOperationTypeError and InvalidOperationTypeError.
+        """
+        try:
+            async with operation_deadline(self.timeout_s):
+                return await self.schema.execute(
+                    text,
+                    variable_values=asked.variables,
+                    context_value=context,
+                    operation_name=asked.operation_name,
+                    allowed_operation_types=allowed,
+                    operation_extensions=asked.extensions,
+                )
+        except DeadlineExceeded as error:
+            return refused(GraphQLError(error.message, extensions=error.extensions))
+
+
+def refused(error: GraphQLError) -> ExecutionResult:
+    """The result of an operation that has none."""
+    return ExecutionResult(data=None, errors=[error])
