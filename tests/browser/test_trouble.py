@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
 if TYPE_CHECKING:
@@ -61,7 +63,15 @@ async def test_a_file_that_is_no_photo(open_screen: OpenScreen) -> None:
         await screen.page.get_by_label("Choose a photo").set_input_files(
             {"name": "notes.png", "mimeType": "image/png", "buffer": b"these are words"}
         )
-        await expect(screen.page.locator(".well").get_by_role("alert")).not_to_be_empty()
+        well = screen.page.locator(".well")
+        await expect(well.get_by_role("alert")).not_to_be_empty()
+        # What the API would not take, but the browser can read, is sent as a JPEG.
+        picture = io.BytesIO()
+        Image.new("RGB", (64, 48), "teal").save(picture, "AVIF")
+        await screen.page.get_by_label("Choose a photo").set_input_files(
+            {"name": "photo.avif", "mimeType": "image/avif", "buffer": picture.getvalue()}
+        )
+        await expect(well).to_have_attribute("data-state", "there")
 
 
 @pytest.fixture
