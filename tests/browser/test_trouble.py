@@ -106,7 +106,8 @@ async def test_the_rate_limit_counts_down(open_screen: OpenScreen, strict_stack:
 async def test_the_server_is_killed_and_comes_back(
     open_screen: OpenScreen, start_stack: Callable[..., AbstractContextManager[Stack]]
 ) -> None:
-    with start_stack() as stack:
+    # As in production: nothing but the page's own documents is executed.
+    with start_stack(ALLOWED_DOCUMENTS="registered") as stack:
         async with open_screen(on=stack) as screen:
             screen.expected_complaints = (REFUSED, LOST)
             banner = screen.page.get_by_test_id("banner")
