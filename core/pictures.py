@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import io
 import os
 import warnings
@@ -24,14 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-AVIF = "AVIF"
-"""Only where a setting asks for it: one more decoder is one more way in."""
+AVIF, HEIF = "AVIF", "HEIF"
+"""Only where a setting asks for them: one more decoder is one more way in."""
 CONTENT_TYPE = "image/webp"
 THUMBNAIL_EDGE_PX = 320
 THUMBHASH_EDGE_PX = 96
 QUALITY = 92
 THUMBNAIL_QUALITY = 80
 NICENESS = 10
+
+
+_DAMAGED = "The picture is damaged and cannot be decoded."
+_SHOWN = {"WEBP": "WebP", HEIF: "HEIC"}
+_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"heic": HEIF, b"heix": HEIF, b"hevc": HEIF}
+"""Of ISO base media files: what phones send that we may not take."""
 
 
 class PictureError(Exception):
@@ -124,6 +131,8 @@ def _describe(image: Image.Image, encoded: bytes) -> Picture:
 def _decode(content: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     if not content:
         raise PictureError("The file is empty.")
+    if HEIF in formats:
+        _register_heif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -134,17 +143,42 @@ def _decode(content: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
     except PictureError:
         raise
     except Image.UnidentifiedImageError:
-        raise PictureError(f"The file is not a {_named(formats)} picture.") from None
+        raise PictureError(_unknown(content, formats)) from None
     except Image.DecompressionBombError:
         raise PictureError(f"The picture has more than {max_pixels:,} pixels.") from None
     except Exception:
         # Pillow raises many kinds on damaged files (OSError, SyntaxError, struct.error, ...).
-        raise PictureError("The picture is damaged and cannot be decoded.") from None
+        raise PictureError(_DAMAGED) from None
+
+
+def _register_heif() -> None:
+    """Teach Pillow the pictures of phones: the extra `heic`, which only decodes."""
+    opener = importlib.import_module("pi_heif").register_heif_opener
+    opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
+def _unknown(content: bytes, formats: tuple[str, ...]) -> str:
+    kind = _kind_of_media_file(content)
+    if kind and kind not in formats:
+        return f"{_shown(kind)} pictures are not taken here: send a {_named(formats)} picture."
+    return _DAMAGED if kind else f"The file is not a {_named(formats)} picture."
+
+
+def _kind_of_media_file(content: bytes) -> str | None:
+    """By the brands in its first box (ISO/IEC 14496-12); None for any other file."""
+    if content[4:8] != b"ftyp":
+        return None
+    brands = content[8 : min(int.from_bytes(content[:4], "big"), 128)]
+    return next((kind for brand, kind in _BRANDS.items() if brand in brands), None)
+
+
+def _shown(name: str) -> str:
+    return _SHOWN.get(name, name)
 
 
 def _named(formats: tuple[str, ...]) -> str:
     """PNG, JPEG or WebP."""
-    names = [name.replace("WEBP", "WebP") for name in formats]
+    names = [_shown(name) for name in formats]
     return f"{', '.join(names[:-1])} or {names[-1]}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Mapping  # noqa: TC003  # pydantic reads the annotation
+from importlib.util import find_spec
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import Annotated, Literal, Self
 
@@ -304,6 +305,9 @@ class Settings(BaseSettings):
     # Uploads
     upload_max_bytes: PositiveInt = Field(default=12 * 2**20, description="Largest photo, bytes.")
     upload_avif: bool = Field(default=False, description="Also take AVIF photos.")
+    upload_heic: bool = Field(
+        default=False, description="Also take HEIC photos; needs mintari[heic]."
+    )
     upload_max_pixels: PositiveInt = Field(
         default=50_000_000, description="Largest photo, width times height, pixels."
     )
@@ -444,6 +448,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 32:
             raise ValueError("must have 32 characters or more (try: openssl rand -hex 32)")
+        return value
+
+    @field_validator("upload_heic")
+    @classmethod
+    def _has_decoder(cls, value: bool) -> bool:
+        if value and find_spec("pi_heif") is None:
+            raise ValueError("needs a decoder: pip install 'mintari[heic]'")
         return value
 
     @model_validator(mode="after")

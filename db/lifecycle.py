@@ -333,12 +333,14 @@ _END_HOLD = text("""
           AND ready_at > clock_timestamp()
         ORDER BY id FOR UPDATE SKIP LOCKED
     ) AS waiting WHERE jobs.id = waiting.id
+    RETURNING jobs.id, jobs.attempt
 """)
 
 
-async def end_hold(connection: Connection, provider: str) -> int:
-    """Let a provider's held jobs start now, as its pause is over; returns how many there were."""
-    return (await connection.execute(_END_HOLD, {"provider": provider})).rowcount
+async def end_hold(connection: Connection, provider: str) -> list[tuple[UUID, int]]:
+    """Let a provider's held jobs start now, as its pause is over; returns ids and attempts."""
+    result = await connection.execute(_END_HOLD, {"provider": provider})
+    return [(row["id"], row["attempt"]) for row in result.mappings()]
 
 
 async def _transition(

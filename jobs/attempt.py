@@ -27,6 +27,7 @@ from jobs.estimate import Estimate, estimate_of
 from jobs.failure import (
     FallOver,
     GiveUp,
+    Hold,
     JobFailure,
     TryAgain,
     step_after_error,
@@ -307,12 +308,11 @@ class Attempt:
 
         await self._settle(write)
         match step:
-            case TryAgain(delay_s):
+            case TryAgain(delay_s) | Hold(delay_s, _):
                 self._ring_later(Ring(job.id, job.attempt), delay_s)
             case FallOver():
                 self._ring_later(Ring(job.id, job.attempt), 0.0)
-            case _:
-                # Nothing is left to do, or a sweeper starts it when the pause is over.
+            case GiveUp():
                 pass
 
     async def _end_failed_call(

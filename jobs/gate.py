@@ -8,6 +8,7 @@ from core.log import get_logger
 from db.engine import is_database_down
 from db.lifecycle import end_hold
 from jobs.circuit import Permit
+from jobs.doorbell import Ring
 
 if TYPE_CHECKING:
     from jobs.circuit import Pause
@@ -58,4 +59,6 @@ class Gate:
                 raise
             # They start when they would have, without this.
             return
-        _log.info("held jobs go on", provider=self._provider, jobs=woken)
+        _log.info("held jobs go on", provider=self._provider, jobs=len(woken))
+        if woken:
+            await self._kit.doorbell.ring(Ring(job_id, attempt) for job_id, attempt in woken)

@@ -8,7 +8,7 @@ from core.errors import InvalidInput, Overloaded, UploadNotFound, UploadRejected
 from core.ids import new_id, parse_id
 from core.keys import upload_key, upload_thumbnail_key
 from core.log import get_logger
-from core.pictures import AVIF, CONTENT_TYPE, FORMATS, PictureError, prepare_picture
+from core.pictures import AVIF, CONTENT_TYPE, FORMATS, HEIF, PictureError, prepare_picture
 from db.audit import AuditEntry, Decision, record_audit
 from db.uploads import NewUpload, insert_upload, is_upload_in_use, read_uploads
 from db.uploads import delete_upload as delete_upload_row
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.pictures import Picture
+    from core.settings import Settings
     from db.records import UploadRecord
     from resolvers.context import App, Request
 
@@ -104,10 +105,15 @@ async def _picture(app: App, content: bytes) -> Picture:
             max_pixels=app.settings.upload_max_pixels,
             max_edge_px=MAX_EDGE_PX,
             deadline_s=app.settings.upload_deadline_s,
-            formats=(*FORMATS, AVIF) if app.settings.upload_avif else FORMATS,
+            formats=_formats(app.settings),
         )
     except PictureError as error:
         raise UploadRejected(str(error)) from None
+
+
+def _formats(settings: Settings) -> tuple[str, ...]:
+    asked_for = {AVIF: settings.upload_avif, HEIF: settings.upload_heic}
+    return (*FORMATS, *(name for name, is_taken in asked_for.items() if is_taken))
 
 
 async def _store(app: App, upload_id: UUID, picture: Picture) -> None:

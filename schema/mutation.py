@@ -138,8 +138,9 @@ class Mutation(WebhookMutations):
     """Everything that can be changed."""
 
     @strawberry.mutation(
-        description="Store a photo: PNG, JPEG or WebP. It is re-encoded, upright and without"
-        " metadata. Multipart requests need the header `GraphQL-Require-Preflight: 1`.",
+        description="Store a photo: PNG, JPEG or WebP (AVIF and HEIC where the service is set to"
+        " take them). It is re-encoded, upright and without metadata. Multipart requests need the"
+        " header `GraphQL-Require-Preflight: 1`.",
         directives=[PICTURE],
     )
     async def create_upload(

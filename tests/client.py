@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 JOB = """
 fragment JobParts on Job {
   id variant version state stage progress progressKind seed seedLocked provider model retryCount
+  fallOver { requestedProvider reason }
   generationTimeMs preview { url } error { code message retryable blockStage }
   image { url thumbnailUrl thumbhash width height bytes contentType }
   createdAt startedAt finishedAt

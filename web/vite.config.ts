@@ -2,12 +2,14 @@ import { defineConfig } from "vite";
 import react from "@vitejs/plugin-react";
 import { compress } from "./scripts/compress.ts";
 import { contract } from "./scripts/contract.ts";
+import { documents } from "./scripts/documents.ts";
+import * as generated from "./src/graphql/generated/graphql.ts";
 
 /** Where `vite` (hot reload) finds the API. */
 const api = process.env["MINTARI_API_URL"] ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
-  plugins: [react(), contract(), compress()],
+  plugins: [react(), contract(), documents(generated), compress()],
   build: {
     // Inside the Python package that serves it, so that a wheel and a checkout look alike.
     outDir: "../transport/built/page",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.async_api import expect
 
 if TYPE_CHECKING:
@@ -61,7 +63,15 @@ async def test_a_file_that_is_no_photo(open_screen: OpenScreen) -> None:
         await screen.page.get_by_label("Choose a photo").set_input_files(
             {"name": "notes.png", "mimeType": "image/png", "buffer": b"these are words"}
         )
-        await expect(screen.page.locator(".well").get_by_role("alert")).not_to_be_empty()
+        well = screen.page.locator(".well")
+        await expect(well.get_by_role("alert")).not_to_be_empty()
+        # What the API would not take, but the browser can read, is sent as a JPEG.
+        picture = io.BytesIO()
+        Image.new("RGB", (64, 48), "teal").save(picture, "AVIF")
+        await screen.page.get_by_label("Choose a photo").set_input_files(
+            {"name": "photo.avif", "mimeType": "image/avif", "buffer": picture.getvalue()}
+        )
+        await expect(well).to_have_attribute("data-state", "there")
 
 
 @pytest.fixture
@@ -96,7 +106,8 @@ async def test_the_rate_limit_counts_down(open_screen: OpenScreen, strict_stack:
 async def test_the_server_is_killed_and_comes_back(
     open_screen: OpenScreen, start_stack: Callable[..., AbstractContextManager[Stack]]
 ) -> None:
-    with start_stack() as stack:
+    # As in production: nothing but the page's own documents is executed.
+    with start_stack(ALLOWED_DOCUMENTS="registered") as stack:
         async with open_screen(on=stack) as screen:
             screen.expected_complaints = (REFUSED, LOST)
             banner = screen.page.get_by_test_id("banner")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -33,6 +33,11 @@ async def breakers_of(settings: Settings) -> AsyncGenerator[tuple[Breakers, Redi
         yield Breakers(redis, Channels(settings.redis_prefix), settings), redis
 
 
+async def keys_of(redis: Redis, settings: Settings) -> list[bytes]:
+    pattern = f"{settings.redis_prefix}:breaker:*"
+    return await cast("Any", redis).keys(pattern)
+
+
 async def fail_often(breakers: Breakers, times: int) -> None:
     for _ in range(times):
         await breakers.failed("gemini", DOWN, ORDINARY)
@@ -54,7 +59,7 @@ async def test_processes_count_together(make_settings: Callable[..., Settings]) 
         assert health["gemini"].status is ProviderStatus.UNAVAILABLE
         assert health["gemini"].until is not None
         assert health["banana"].status is ProviderStatus.AVAILABLE
-        keys: list[Any] = await redis.keys(f"{settings.redis_prefix}:breaker:*")
+        keys = await keys_of(redis, settings)
         assert len(keys) == 1
         assert await redis.pttl(keys[0]) > 0
 
@@ -80,7 +85,7 @@ async def test_one_of_many_tries_a_paused_provider(make_settings: Callable[..., 
         await one.left("gemini", permit)
         assert await other.succeeded("gemini", await other.enter("gemini"))
         assert not await one.succeeded("gemini", await one.enter("gemini"))
-        assert await redis.keys(f"{settings.redis_prefix}:breaker:*") == []
+        assert await keys_of(redis, settings) == []
 
 
 async def test_without_redis_each_process_has_its_own_view(

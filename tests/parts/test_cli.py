@@ -44,8 +44,9 @@ def test_version() -> None:
 
 def test_help_names_every_command() -> None:
     output = run("--help").output
-    for command in ("up", "api", "worker", "migrate", "schema", "token", "doctor"):
-        assert f"\n  {command} " in output
+    commands = {line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line}
+    assert commands >= {"up", "api", "worker", "migrate", "schema", "token", "audit", "revoke"}
+    assert "doctor" in commands
 
 
 def test_schema_prints_what_the_repository_holds() -> None:
@@ -131,6 +132,22 @@ def test_migrate_says_when_nothing_answers() -> None:
     assert result.exit_code == 1
     assert result.output.startswith("Error: The database cannot be reached: ")
     assert "hidden" not in result.output
+
+
+def test_revoke_says_when_redis_is_away(database_url: str, tmp_path: Path) -> None:
+    result = run(
+        "revoke",
+        "eve",
+        DATABASE_URL=database_url,
+        REDIS_URL="redis://127.0.0.1:1/0",
+        STORAGE_URL=tmp_path.as_uri(),
+        AUTH_SECRET=SECRET,
+    )
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "Tokens of eve that were issued until now are not taken any more.",
+        "Redis is away: it takes up to 5 s until every API process knows.",
+    ]
 
 
 def test_doctor_names_what_is_missing() -> None:

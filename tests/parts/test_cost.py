@@ -106,7 +106,8 @@ def rows(fields: dict[tuple[str, str], Price]) -> list[str]:
 def test_the_table_in_the_documentation_is_the_schema(prices: Prices) -> None:
     text = (ROOT / "docs/protocol.md").read_text().split("| field | cost of a call |")[1]
     table = text.split("\n\n")[0].splitlines()[2:]
-    assert table == rows(prices.fields)
+    expected = rows(prices.fields)
+    assert table == expected, "docs/protocol.md needs:\n" + "\n".join(expected)
 
 
 async def test_the_price_is_told_when_asked(api: Api) -> None:

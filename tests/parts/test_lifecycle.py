@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.version import STEPS_PER_EPOCH, next_epoch, next_step
-from core.vocabulary import ErrorCode, JobState, ProgressKind, Stage
+from core.vocabulary import ErrorCode, FallOverReason, JobState, ProgressKind, Stage
 from db.audit import AuditEntry, Decision, record_audit
 from db.engine import Database, open_database
 from db.jobs import read_jobs_of_any_user
@@ -24,8 +24,11 @@ from db.lifecycle import (
     cancel_job,
     claim,
     claim_overdue,
+    end_hold,
     fail,
+    fall_over,
     heartbeat,
+    hold,
     reap,
     release,
     retry_later,
@@ -54,6 +57,15 @@ FINISH = Finish(
     model="m",
     generation_time_ms=5,
 )
+
+
+ELSEWHERE: dict[str, Any] = {
+    "provider": "banana",
+    "model": "m",
+    "progress_kind": ProgressKind.INDETERMINATE,
+    "reason": FallOverReason.OVERLOADED,
+    "failed": True,
+}
 
 
 @pytest.fixture
@@ -123,6 +135,10 @@ STALE_WRITES: list[Callable[[Connection, UUID], Awaitable[object]]] = [
     lambda connection, job_id: fail(connection, job_id, 1, error_code=ErrorCode.TIMEOUT),
     lambda connection, job_id: retry_later(connection, job_id, 1, delay_s=0),
     lambda connection, job_id: release(connection, job_id, 1),
+    lambda connection, job_id: fall_over(connection, job_id, 1, **ELSEWHERE),
+    lambda connection, job_id: hold(
+        connection, job_id, 1, delay_s=0, at_most_s=9, error_code=ErrorCode.PROVIDER_PAUSED
+    ),
     lambda connection, job_id: begin_call(connection, job_id, 1),
 ]
 """Everything that the first attempt may try to write about a job."""
@@ -164,6 +180,56 @@ async def test_progress_only_grows(database: Database, job_id: UUID) -> None:
         waiting = await retry_later(connection, job_id, 1, delay_s=0)
     assert (waiting.state, waiting.progress, waiting.retry_count) == (JobState.PENDING, 50, 1)
     assert waiting.version == next_epoch(now.version)
+
+
+async def test_a_job_is_held_for_so_long_since_its_last_try(
+    database: Database, job_id: UUID
+) -> None:
+    async def held(attempt: int, *, delay_s: float, at_most_s: float) -> JobRecord:
+        assert await claimed(database, job_id, attempt=attempt)
+        code = ErrorCode.PROVIDER_PAUSED
+        async with writing(database) as connection:
+            return await hold(
+                connection,
+                job_id,
+                attempt + 1,
+                delay_s=delay_s,
+                at_most_s=at_most_s,
+                error_code=code,
+            )
+
+    first = await held(0, delay_s=0, at_most_s=60)
+    assert (first.state, first.stage, first.retry_count) == (JobState.PENDING, Stage.QUEUED, 0)
+    # A real try starts the wait anew.
+    assert await claimed(database, job_id, attempt=1)
+    async with writing(database) as connection:
+        await retry_later(connection, job_id, 2, delay_s=0)
+    assert (await held(2, delay_s=20, at_most_s=30)).state is JobState.PENDING
+    assert await claimed(database, job_id, attempt=3) is None
+    async with writing(database) as connection:
+        assert await end_hold(connection, "banana") == []
+        assert await end_hold(connection, first.provider) == [(job_id, 3)]
+    last = await held(3, delay_s=31, at_most_s=30)
+    assert (last.state, last.error_code) == (JobState.FAILED, ErrorCode.PROVIDER_PAUSED)
+    assert last.stage is None
+
+
+async def test_a_fall_over_says_who_was_asked_first_and_why(
+    database: Database, job_id: UUID
+) -> None:
+    before = await claimed(database, job_id)
+    assert before
+    async with writing(database) as connection:
+        await fall_over(connection, job_id, 1, **ELSEWHERE)
+    assert await claimed(database, job_id, attempt=1)
+    changes: dict[str, Any] = {"provider": "openai", "reason": FallOverReason.PAUSED, "failed": False}
+    async with writing(database) as connection:
+        job = await fall_over(connection, job_id, 2, **{**ELSEWHERE, **changes})
+
+    assert (job.requested_provider, job.provider) == (before.provider, "openai")
+    assert job.fall_over_reason is FallOverReason.OVERLOADED
+    assert (job.retry_count, job.provider_retries) == (1, 0)
+    assert job.state is JobState.PENDING
 
 
 async def test_a_crash_loop_ends(database: Database, job_id: UUID) -> None:

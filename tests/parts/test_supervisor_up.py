@@ -17,6 +17,7 @@ import websockets
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from core.auth import issue_token
 from mintari.embedded.identity import RunAs
 from mintari.home import Home
 from tests.programs import ROOT, Program, running
@@ -86,14 +87,17 @@ def execute(url: str, statement: str) -> object:
     return asyncio.run(run())
 
 
-def viewer(url: str, token: str) -> str:
-    answer = httpx.post(
+def ask_viewer(url: str, token: str) -> httpx.Response:
+    return httpx.post(
         f"{url}/graphql",
         json={"query": "{ viewer { id } }"},
         headers={"Authorization": f"Bearer {token}"},
         timeout=30,
     )
-    return answer.json()["data"]["viewer"]["id"]
+
+
+def viewer(url: str, token: str) -> str:
+    return ask_viewer(url, token).json()["data"]["viewer"]["id"]
 
 
 def jobs_status(url: str, token: str) -> int:
@@ -244,6 +248,20 @@ def test_doctor_looks_at_the_one_that_runs(running_up: tuple[Program, Path]) -> 
     assert "PostgreSQL 18" in doctor.line_with("database")
     assert "Valkey 9" in doctor.line_with("redis")
     assert (home / "secrets" / "auth").read_text() not in doctor.output
+
+
+def test_revoke_reaches_the_one_that_runs(running_up: tuple[Program, Path]) -> None:
+    program, home = running_up
+    secret = (home / "secrets" / "auth").read_text()
+    token = issue_token(secret, user_id="eve", ttl_s=600)
+    assert viewer(api_url(program), token) == "eve"
+    with running("-m", "mintari", "revoke", "eve", environment=environment(home)) as command:
+        assert command.wait() == 0, command.output
+    assert command.lines == [
+        f"Looking at the `mintari up` that runs here (process {program.pid}).",
+        "Tokens of eve that were issued until now are not taken any more.",
+    ]
+    until(lambda: ask_viewer(api_url(program), token).status_code == 401)
 
 
 def refused(home: Path, **more: str) -> str:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from tests.conftest import running_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from core.settings import Settings
     from tests.client import Client
     from tests.conftest import Api
 
+# Made for this test: two colours, an orientation and a description in its EXIF.
+HEIC = Path(__file__).parent.parent / "data" / "uploads" / "photo.heic"
 CREATE = """
 mutation($file: File!) { createUpload(file: $file) {
   __typename
@@ -93,13 +97,48 @@ async def test_avif_is_taken_where_a_setting_asks_for_it(
 ) -> None:
     photo = encoded("AVIF")
     result = await by_graphql(api.client("ann"), photo)
-    assert result["message"] == "The file is not a PNG, JPEG or WebP picture."
+    assert result["message"] == (
+        "AVIF pictures are not taken here: send a PNG, JPEG or WebP picture."
+    )
     async with running_api(make_settings(upload_avif=True)) as taking:
         ann = taking.client("ann")
         upload = (await by_graphql(ann, photo))["upload"]
         assert (upload["width"], upload["contentType"]) == (64, "image/webp")
         refused = await by_graphql(ann, b"hello")
         assert refused["message"] == "The file is not a PNG, JPEG, WebP or AVIF picture."
+
+
+async def test_heic_is_taken_where_a_setting_asks_for_it(
+    api: Api, make_settings: Callable[..., Settings]
+) -> None:
+    photo = HEIC.read_bytes()
+    assert b"52.5, 13.4" in photo
+    result = await by_graphql(api.client("ann"), photo)
+    assert result["message"] == (
+        "HEIC pictures are not taken here: send a PNG, JPEG or WebP picture."
+    )
+    async with running_api(make_settings(upload_heic=True)) as taking:
+        ann = taking.client("ann")
+        upload = (await by_graphql(ann, photo))["upload"]
+        # 64 x 48 and to be turned by 90 degrees, with a place in its EXIF.
+        assert (upload["width"], upload["height"]) == (48, 64)
+        stored = (await ann.http.get(upload["url"])).content
+        assert b"52.5" not in stored
+        assert "damaged" in (await by_graphql(ann, photo[:-100]))["message"]
+        refused = await by_graphql(ann, b"hello")
+        assert refused["message"] == "The file is not a PNG, JPEG, WebP or HEIC picture."
+    small = make_settings(upload_heic=True, upload_max_pixels=1000)
+    async with running_api(small) as strict:
+        result = await by_graphql(strict.client("ann"), photo)
+        assert "48 x 64 pixels; 1,000 in all" in result["message"]
+
+
+def test_heic_without_its_decoder_is_said_at_the_start(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    with pytest.raises(ValidationError, match=r"pip install 'mintari\[heic\]'"):
+        make_settings(upload_heic=True)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import {
   type ExecutionResult,
 } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
+import { persistedExchange } from "@urql/exchange-persisted";
 import { retryExchange } from "@urql/exchange-retry";
 import { map, pipe, tap } from "wonka";
 import { backoffMs } from "./backoff";
@@ -59,6 +60,12 @@ const auth = authExchange(async (utils) => {
   };
 });
 
+/**
+ * Operations go by the id of their document, which the API knows from the page's build. Where it
+ * does not (yet, or not any more), the text follows.
+ */
+const persisted = persistedExchange({ enableForMutation: true, preferGetForPersistedQueries: false });
+
 /** Queries and mutations over HTTP, subscriptions over the one websocket. */
 export function openClient(): Client {
   const socket = openSocket(`${location.origin.replace(/^http/, "ws")}/graphql`);
@@ -75,6 +82,6 @@ export function openClient(): Client {
   return new Client({
     url: "/graphql",
     preferGetMethod: false,
-    exchanges: [cache, fresh, retry, reach, auth, fetchExchange, live],
+    exchanges: [cache, fresh, retry, reach, auth, persisted, fetchExchange, live],
   });
 }

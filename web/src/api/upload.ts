@@ -11,6 +11,9 @@ export interface UploadedPhoto {
   height: number;
 }
 
+/** Media types that every Mintari takes. */
+export const TAKEN = ["image/png", "image/jpeg", "image/webp"];
+
 /** The photo was not taken; the message is for people. */
 export class UploadFailed extends Error {}
 
@@ -21,7 +24,8 @@ export interface UploadOptions {
 }
 
 export async function uploadPhoto(file: Blob, options: UploadOptions): Promise<UploadedPhoto> {
-  const body = file.size > options.maxBytes ? await shrink(file) : file;
+  const isFine = TAKEN.includes(file.type) && file.size <= options.maxBytes;
+  const body = isFine ? file : await reencode(file);
   let answer = await send(body, await currentToken(), options);
   if (answer.status === 401) {
     distrust(undefined);
@@ -70,8 +74,11 @@ function send(
 /** No frame is larger than 1536 pixels: more than twice that gains nothing. */
 const LONGEST_SIDE_PX = 3_200;
 
-/** Re-encode a photo that is too heavy. Left as it is when the browser cannot read it. */
-async function shrink(file: Blob): Promise<Blob> {
+/**
+ * As a JPEG what is too heavy, or of a kind that the API may not take (a phone's HEIC, an AVIF).
+ * Left as it is when the browser cannot read it: the API says why it does not take it.
+ */
+async function reencode(file: Blob): Promise<Blob> {
   try {
     const bitmap = await createImageBitmap(file);
     const scale = Math.min(1, LONGEST_SIDE_PX / Math.max(bitmap.width, bitmap.height));

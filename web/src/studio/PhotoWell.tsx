@@ -1,10 +1,10 @@
 import { useEffect, useId, useRef, useState } from "react";
+import { TAKEN } from "../api/upload";
 import { IconButton } from "../ui/Button";
 import { IconCamera, IconClose, IconPhoto } from "../ui/icons";
 import { Camera } from "./Camera";
 import type { Photo } from "./usePhoto";
 
-const TYPES = "image/png,image/jpeg,image/webp";
 
 interface PhotoWellProps {
   photo: Photo;
@@ -27,7 +27,7 @@ export function PhotoWell({ photo, choose, remove }: PhotoWellProps) {
         id={id}
         className="visually-hidden"
         type="file"
-        accept={TYPES}
+        accept={TAKEN.join(",")}
         aria-label="Choose a photo"
         onChange={(event) => {
           const [file] = event.target.files ?? [];
