@@ -11,6 +11,8 @@ from schema.jobs import Job
 from transport.masking import mask
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from graphql import ExecutionResult
 
     from db.records import JobRecord
@@ -34,14 +36,17 @@ class Renderer(Protocol):
 class Projecting:
     """The compiled way."""
 
+    __slots__ = ("_facts", "_projection", "_templates")
+
     def __init__(self, projection: Projection, facts: Facts) -> None:
         self._projection = projection
         self._facts = facts
+        self._templates: dict[UUID, bytes] = {}
 
     def now(self, job: JobRecord) -> bytes | None:
         """The result; None while a fact is missing."""
         try:
-            return self._projection.render(job, self._facts)
+            return self._render(job)
         except NotKnownYet:
             return None
 
@@ -49,9 +54,15 @@ class Projecting:
         """The result, facts fetched. Raises what the database raises."""
         while True:
             try:
-                return self._projection.render(job, self._facts)
+                return self._render(job)
             except NotKnownYet as missing:
                 await self._facts.fetch(missing)
+
+    def _render(self, job: JobRecord) -> bytes:
+        template = self._templates.get(job.id)
+        if template is None:
+            template = self._templates[job.id] = self._projection.template(job, self._facts)
+        return self._projection.render(template, job, self._facts)
 
 
 class Executing:
