@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 Read: TypeAlias = "Callable[[Any, JobRecord, Facts], Any]"
 """A field's value: of the object that it is a field of, the job, and what else is known."""
-Write: TypeAlias = "Callable[[Any, JobRecord, Facts], bytes]"
-"""The same as JSON."""
 
 NULL = b"null"
 
@@ -60,10 +58,17 @@ _NESTED: dict[tuple[str, str], Read] = {
     ("Job", "preview"): lambda _o, job, _f: (
         Preview(key=job.preview_key) if job.preview_key else None
     ),
-    ("Job", "image"): lambda _o, job, _f: job.image_key and Image.from_job(job),
-    ("Job", "fallOver"): lambda _o, job, _f: job.requested_provider and FallOver.from_job(job),
-    ("Job", "error"): lambda _o, job, _f: job.error_code and JobError.from_job(job),
+    ("Job", "image"): lambda _o, job, _f: Image.from_job(job),
+    ("Job", "fallOver"): lambda _o, job, _f: FallOver.from_job(job),
+    ("Job", "error"): lambda _o, job, _f: JobError.from_job(job),
     ("Job", "eta"): lambda _o, job, facts: Eta.from_estimate(facts.eta(job)),
+}
+# Without this attribute there is no such object: most versions have none of them.
+_ABSENT: dict[tuple[str, str], str] = {
+    ("Job", "preview"): "preview_key",
+    ("Job", "image"): "image_key",
+    ("Job", "fallOver"): "requested_provider",
+    ("Job", "error"): "error_code",
 }
 # Fields with resolvers whose values are leaves.
 _RESOLVED: dict[tuple[str, str], Read] = {
@@ -83,12 +88,16 @@ def _of(record: Any, name: str) -> Any:
 
 
 class _Field:
-    """A field's place in the text: its name is before it, its value is written into it."""
+    """A field's value as a Python expression of JSON bytes, over `obj`, `job` and `facts`.
 
-    __slots__ = ("is_constant", "write")
+    Expressions are made of names of our own attributes and of `names`; nothing of a client's
+    document is in them, its words are in the pieces around.
+    """
 
-    def __init__(self, write: Write, *, is_constant: bool = False) -> None:
-        self.write = write
+    __slots__ = ("expression", "is_constant")
+
+    def __init__(self, expression: str, *, is_constant: bool = False) -> None:
+        self.expression = expression
         self.is_constant = is_constant
 
 
@@ -101,34 +110,41 @@ class _Shape:
         self.pieces = pieces
         self.fields = fields
 
-    def template(self, obj: Any, job: JobRecord, facts: Facts, *, constants: bool) -> bytes:
-        """For `%` with the fields that are left: all of them, or those that can change."""
-        parts = [_escaped(self.pieces[0])]
-        for field, piece in zip(self.fields, self.pieces[1:], strict=True):
-            if constants and field.is_constant:
-                parts.append(_escaped(field.write(obj, job, facts)))
-            else:
-                parts.append(b"%b")
-            parts.append(_escaped(piece))
-        return b"".join(parts)
-
 
 class Projection:
     """A compiled `jobProgress` selection."""
 
-    __slots__ = ("_shape", "_writes")
+    __slots__ = ("_constants", "_pieces", "render")
 
-    def __init__(self, shape: _Shape) -> None:
-        self._shape = shape
-        self._writes = [field.write for field in shape.fields if not field.is_constant]
+    def __init__(self, shape: _Shape, names: dict[str, Any]) -> None:
+        changing = [field for field in shape.fields if not field.is_constant]
+        self._pieces = shape.pieces
+        self._constants = [
+            _function(_bytes_of([field]), names) if field.is_constant else None
+            for field in shape.fields
+        ]
+        self.render: Callable[[bytes, JobRecord, Facts], bytes] = _function(
+            f"template % {_bytes_of(changing)}", names
+        )
+        """`{"data": …}` for one version of a job, by its template. Raises NotKnownYet."""
 
     def template(self, job: JobRecord, facts: Facts) -> bytes:
-        """What `render` needs for all versions of a job."""
-        return self._shape.template(job, job, facts, constants=True)
+        """What `render` needs for all versions of a job: room is left for what can change."""
+        parts = [_escaped(self._pieces[0])]
+        for write, piece in zip(self._constants, self._pieces[1:], strict=True):
+            parts.append(b"%b" if write is None else _escaped(write(b"", job, facts)[0]))
+            parts.append(_escaped(piece))
+        return b"".join(parts)
 
-    def render(self, template: bytes, job: JobRecord, facts: Facts) -> bytes:
-        """`{"data": …}` for one version of a job. Raises NotKnownYet."""
-        return template % tuple([write(job, job, facts) for write in self._writes])
+
+def _function(expression: str, names: dict[str, Any]) -> Callable[[bytes, JobRecord, Facts], Any]:
+    # Compiled once per document: a call per field would cost more than all that the fields do.
+    source = f"lambda template, job, facts: {expression}"
+    return eval(source, names)  # noqa: S307  # see _Field: no word of a client's is in it
+
+
+def _bytes_of(fields: list[_Field]) -> str:
+    return f"({''.join(field.expression + ', ' for field in fields)})"
 
 
 class _Compiler:
@@ -143,6 +159,7 @@ class _Compiler:
         self._fragments = cast("dict[str, Any]", fragments)
         self._variables = variables
         self._operation = operation
+        self.names: dict[str, Any] = {"__builtins__": {}, "NULL": NULL, "id": id}
 
     def root(self, kind: GraphQLObjectType) -> _Shape:
         """The selection of the operation itself: one field that yields jobs."""
@@ -179,21 +196,50 @@ class _Compiler:
         named = cast("GraphQLNamedType", get_named_type(field_type))
         if make := _NESTED.get((kind.name, name)):
             inner = self._object(cast("GraphQLObjectType", named), details)
-            return _Field(_nested(make, inner))
+            return self._nested(make, inner, _ABSENT.get((kind.name, name)))
         if details[0].node.arguments or not is_leaf_type(named):
             raise _NotFlatError
-        encode = _encoder(named)
         nullable = not isinstance(field_type, GraphQLNonNull)
         if read := _RESOLVED.get((kind.name, name)):
-            return _Field(_leaf(read, encode))
+            value = f"{self._name(read)}({'job' if kind.name == 'Job' else 'obj'}, job, facts)"
+            return _Field(self._leaf(value, named, nullable=nullable))
         attribute = _attribute(kind, name)
-        if kind.name == "Job":
-            if attribute not in JobRecord.__struct_fields__:
-                raise _NotFlatError
-            is_constant = attribute not in JobChange.__struct_fields__ or attribute == "id"
-            write = _job_leaf(attribute, encode, nullable=nullable)
-            return _Field(write, is_constant=is_constant)
-        return _Field(_leaf(lambda obj, _j, _f: getattr(obj, attribute), encode))
+        if kind.name != "Job":
+            return _Field(self._leaf(f"obj.{attribute}", named, nullable=nullable))
+        if attribute not in JobRecord.__struct_fields__:
+            raise _NotFlatError
+        is_constant = attribute not in JobChange.__struct_fields__ or attribute == "id"
+        expression = self._leaf(f"job.{attribute}", named, nullable=nullable)
+        return _Field(expression, is_constant=is_constant)
+
+    def _leaf(self, value: str, kind: GraphQLLeafType, *, nullable: bool) -> str:
+        if isinstance(kind, GraphQLEnumType):
+            # By identity, as members of an enum live for ever: hashing one calls Python, 150 ns.
+            known = {id(None): NULL}
+            remember = self._name(_remember_in(known, kind))
+            return f"({self._name(known)}.get(id(value := {value})) or {remember}(value))"
+        name = self._name(_encoder(kind))
+        if not nullable:
+            return f"{name}({value})"
+        return f"(NULL if (value := {value}) is None else {name}(value))"
+
+    def _nested(self, make: Read, shape: _Shape, absent: str | None) -> _Field:
+        template = b"%b".join(_escaped(piece) for piece in shape.pieces)
+        source = f"lambda template, obj, job, facts: template % {_bytes_of(shape.fields)}"
+        write = eval(source, self.names)  # noqa: S307  # see _Field
+
+        def render(job: JobRecord, facts: Facts) -> bytes:
+            inner = make(None, job, facts)
+            return NULL if inner is None else write(template, inner, job, facts)
+
+        call = f"{self._name(render)}(job, facts)"
+        return _Field(f"(NULL if job.{absent} is None else {call})" if absent else call)
+
+    def _name(self, value: object) -> str:
+        """A name of this value's in the expressions."""
+        name = f"value_{len(self.names)}"
+        self.names[name] = value
+        return name
 
 
 def _attribute(kind: GraphQLObjectType, name: str) -> str:
@@ -203,49 +249,23 @@ def _attribute(kind: GraphQLObjectType, name: str) -> str:
     return cast("str", field.python_name)
 
 
-def _job_leaf(name: str, encode: Callable[[Any], bytes], *, nullable: bool) -> Write:
-    """The most frequent kind of field, without a detour."""
-    if nullable:
-        return lambda _o, job, _f: (
-            NULL if (value := getattr(job, name)) is None else encode(value)
-        )
-    return lambda _o, job, _f: encode(getattr(job, name))
+def _remember_in(known: dict[int, bytes], kind: GraphQLEnumType) -> Callable[[Any], bytes]:
+    def remember(value: Any) -> bytes:
+        known[id(value)] = encoded = msgspec.json.encode(kind.serialize(value))
+        return encoded
 
-
-def _leaf(read: Read, encode: Callable[[Any], bytes]) -> Write:
-    def write(obj: Any, job: JobRecord, facts: Facts) -> bytes:
-        value = read(obj, job, facts)
-        return NULL if value is None else encode(value)
-
-    return write
-
-
-def _nested(make: Read, shape: _Shape) -> Write:
-    template = shape.template(None, cast("Any", None), cast("Any", None), constants=False)
-    writes = [field.write for field in shape.fields]
-
-    def write(obj: Any, job: JobRecord, facts: Facts) -> bytes:
-        inner = make(obj, job, facts)
-        if inner is None:
-            return NULL
-        return template % tuple([one(inner, job, facts) for one in writes])
-
-    return write
+    return remember
 
 
 def _encoder(kind: GraphQLLeafType) -> Callable[[Any], bytes]:
     """From a value to JSON, the same as serialising and then encoding it."""
-    if isinstance(kind, GraphQLEnumType):
-        known = {
-            value.value: msgspec.json.encode(kind.serialize(value.value))
-            for value in kind.values.values()
-        }
-        return lambda value: known.get(value) or msgspec.json.encode(kind.serialize(value))
     if kind.name == "ID":
         return lambda value: msgspec.json.encode(str(value))
+    if kind is GraphQLInt:
+        return b"%d".__mod__
     if kind.name == "DateTime":
         return lambda value: b'"%b"' % value.isoformat().encode()
-    if kind in (GraphQLInt, GraphQLString, GraphQLBoolean):
+    if kind in (GraphQLString, GraphQLBoolean):
         return msgspec.json.encode
     return lambda value: msgspec.json.encode(kind.serialize(value))
 
@@ -275,6 +295,7 @@ def compile_projection(
     kind = schema.subscription_type
     assert kind is not None
     try:
-        return Projection(_Compiler(schema, fragments, variables, operation).root(kind))
+        compiler = _Compiler(schema, fragments, variables, operation)
+        return Projection(compiler.root(kind), compiler.names)
     except _NotFlatError:
         return None
