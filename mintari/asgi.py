@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.auth import issue_token
+from core.garbage import settle
 from core.stopping import cancel_for_good
 from mintari.monitor import open_monitor
 from mintari.scrape import Scrape
@@ -83,6 +84,7 @@ def build_asgi(settings: Settings) -> Starlette:
                 allowed_hosts=LOCAL_HOSTS if settings.dev_mode else None,
             )
             running = [tasks.create_task(one.run()) for one in (subscriptions, sockets)]
+            settle()
             scrape = Scrape(service.metrics, service.database, service.providers)
             async with open_monitor(settings, scrape, service.readiness):
                 yield {"sockets": sockets}
