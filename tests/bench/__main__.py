@@ -14,7 +14,16 @@ import click
 import msgspec
 import uvloop
 
-from tests.bench import fanout, fanout_report, first_progress, safety_speed
+from tests.bench import (
+    fanout,
+    fanout_report,
+    first_progress,
+    queueing,
+    requesting,
+    safety_speed,
+    tables,
+    working,
+)
 from tests.bench.figures import Sample, Samples, number
 from tests.bench.machine import BUILD, NotHere, pin_harness
 from tests.bench.plan import Plan
@@ -27,9 +36,15 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Stack, Plan], AsyncGenerator[Sample, None]]] = {
     "fanout": fanout.run,
+    "requests": requesting.run,
+    "queue": queueing.run,
+    "work": working.run,
 }
 REPORTS: dict[str, Callable[[Samples], str]] = {
     "fanout": fanout_report.show,
+    "requests": tables.requests,
+    "queue": tables.queue,
+    "work": tables.work,
 }
 # They print what they measure; nothing is compared.
 PROGRAMS: dict[str, Callable[[], None]] = {
