@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
+    from core.tracing import Tracing
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
@@ -56,6 +57,7 @@ class App:
     revocations: Revocations
     readiness: Readiness
     metrics: Metrics
+    tracing: Tracing
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,7 @@ class Connection:
         if asked.query and not asked.names_document:
             self._begin(operation_id, asked.query, asked)
         else:
-            task = self._sockets.start(self._look_up(operation_id, asked))
+            task = self._sockets.start(self._look_up(operation_id, asked), self.viewer)
             self._operations[operation_id] = task
 
     async def _look_up(self, operation_id: str, asked: Parameters) -> None:
@@ -260,7 +260,7 @@ class Connection:
             return
         node = get_operation_ast(checked.document, asked.operation_name)
         if node is None or node.operation is not OperationType.SUBSCRIPTION:
-            task = self._sockets.start(self._execute(operation_id, text, asked))
+            task = self._sockets.start(self._execute(operation_id, text, asked), self.viewer)
             self._operations[operation_id] = task
             return
         member = SocketMember(self, operation_id)
