@@ -129,15 +129,19 @@ class Scenario:
 
         await wait_until(reached, within_s=within_s, what=f"{counts} calls")
 
-    async def until_asked(self, attempts: int) -> None:
-        """Wait until the only job's so many attempts have called the provider, or asked again."""
+    async def until_asked(self, calls: int) -> None:
+        """Wait until so many calls have been made, or asked for again, and all are running.
+
+        Those that have an id of the provider's count once that is stored.
+        """
+        jobs = len(self.crowd.started)
 
         async def reached() -> bool:
             (row,) = await self.query(_CALLED, **self._users)
             book = await asyncio.to_thread(self.stand_in.control.counts)
-            return row["called"] >= attempts and book["running"] == 1
+            return row["called"] >= calls and book["running"] == jobs
 
-        await wait_until(reached, what=f"call {attempts}")
+        await wait_until(reached, what=f"call {calls}")
 
     async def lock_jobs(self, connection: Connection, job_ids: Sequence[str]) -> None:
         """Lock the rows of jobs: no outcome is committed until this transaction ends."""

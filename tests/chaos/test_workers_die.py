@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos.conftest import CLOCKS_OFF_S
+from tests.chaos.crowd import slow
 from tests.chaos.folders import file_in_place_of
-from tests.chaos.form import BANANA, BOTH, BOTH_IN_LONG_FORM, GEMINI, by_form
+from tests.chaos.form import BANANA, BOTH_IN_LONG_FORM, GEMINI, by_form
 from tests.chaos.stack import LEASE_S
 from tests.waiting import wait_until
 
@@ -30,10 +31,10 @@ _JOBS = "SELECT * FROM jobs WHERE id::text = ANY(:ids) ORDER BY id"
 _LEDGER = "SELECT * FROM provider_calls WHERE job_id::text = ANY(:ids) ORDER BY job_id, attempt"
 
 
-@pytest.mark.parametrize("provider", BOTH)
+@pytest.mark.parametrize("provider", BOTH_IN_LONG_FORM)
 async def test_workers_are_killed(world: World, provider: str) -> None:
-    jobs, kills = by_form(short=(60, 3) if provider == GEMINI else (20, 1), long=(1000, 20))
-    latency_s, spread_s = by_form(short=(0.3, 0.6 if provider == GEMINI else 3.0), long=(0.5, 2.5))
+    jobs, kills = by_form(short=(60, 3), long=(1000, 20))
+    latency_s, spread_s = by_form(short=(0.3, 0.6), long=(0.5, 2.5))
     title = f"worker SIGKILL ×{kills}"
     async with world.play(title, provider=provider, latency_s=latency_s) as scenario:
         for number in range(1, kills + 1):
@@ -49,6 +50,21 @@ async def test_workers_are_killed(world: World, provider: str) -> None:
         assert found.extra_calls <= UNKNOWN_IDS
         assert found.resumed > 0
     assert found.drain_s <= DRAIN_S
+
+
+async def test_calls_of_killed_workers_are_resumed(world: World) -> None:
+    jobs = by_form(short=6, long=40)
+    title = "all workers SIGKILL, all calls running"
+    async with world.play(title, provider=BANANA, latency_s=0) as scenario:
+        await scenario.start(jobs, keywords=slow(by_form(short=3, long=8)))
+        await scenario.until_asked(jobs)
+        for worker in world.stack.workers:
+            scenario.loses(worker)
+            worker.stop()
+        for worker in world.stack.workers:
+            worker.start()
+        found = await scenario.judged()
+    assert (found.resumed, found.extra_calls) == (jobs, 0)
 
 
 @pytest.mark.parametrize("provider", BOTH_IN_LONG_FORM)
