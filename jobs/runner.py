@@ -43,7 +43,10 @@ class _Held:
 
 
 class Runner:
-    """Runs claimed jobs as tasks of `tasks`; sets `wake` whenever a slot becomes free."""
+    """Runs claimed jobs as tasks of `tasks`; sets `wake` whenever a slot becomes free.
+
+    `takes_jobs` is false while an operator wants nothing new to start here.
+    """
 
     def __init__(
         self, kit: Kit, outbox: Outbox, tasks: asyncio.TaskGroup, wake: asyncio.Event
@@ -56,14 +59,20 @@ class Runner:
         self._retries: set[asyncio.Task[None]] = set()
         self._claiming = 0
         self._draining = False
+        self.takes_jobs = True
         self._idle = asyncio.Event()
         self._idle.set()
         kit.metrics.worker_slots.set(kit.settings.concurrency)
         kit.metrics.worker_jobs.set_function(lambda: len(self._held))
 
+    @property
+    def running(self) -> int:
+        """How many jobs run here."""
+        return len(self._held)
+
     def free_slots(self) -> int:
         """How many more jobs may start now."""
-        if self._draining:
+        if self._draining or not self.takes_jobs:
             return 0
         return self._kit.settings.concurrency - len(self._held) - self._claiming
 

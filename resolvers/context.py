@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import Unauthenticated
+from core.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -90,3 +90,10 @@ class Request:
                 ' `{"authorization": "Bearer <token>"}` in connection_init.'
             )
         return self.viewer
+
+    def require_operator(self) -> Viewer:
+        """The viewer, who is an operator. Raises Unauthenticated, Forbidden, Overloaded."""
+        viewer = self.require_viewer()
+        if not viewer.is_operator:
+            raise Forbidden("This is for operators only.")
+        return viewer
