@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.contending import OURS, YOGA
 from tests.bench.figures import number, table
+from tests.bench.growth import AXES, PAGE
 from tests.bench.queueing import DOORBELL
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
     from tests.bench.figures import Samples
 
+CROWDS = {
+    "idle": "{} idle grids of three frames, a socket each",
+    "storm": "{} sockets come back at once",
+}
 BUSY = "busy: server / client"
 
 
@@ -76,6 +81,67 @@ def work(samples: Samples) -> str:
         if (found := samples.figure(case, OURS, name))
     ]
     return table(("this service", "measured", "wanted"), rows)
+
+
+def attacks(samples: Samples) -> str:
+    """What an abusive client does to the others."""
+
+    def cells(case: str, name: str) -> list[str]:
+        ratio = samples.ratio(case, name, "attacked", "quiet")
+        both = (_cell(samples, case, who, name, number) for who in ("quiet", "attacked"))
+        return [" → ".join(both), ratio.show(number) if ratio else "-"]
+
+    rows = [
+        [case, *cells(case, "query_p99_ms"), *cells(case, "message_p99_ms")]
+        for case in samples.cases
+    ]
+    header = ("attack", "others' queries, p99 ms", "ratio", "others' messages, p99 ms", "ratio")
+    return table(header, rows)
+
+
+def crowds(samples: Samples) -> str:
+    """Idle grids and storms."""
+    names = {
+        "idle": (
+            ("kb", "KB a subscription", "at most 16"),
+            ("connect_ms", "CPU ms to connect", ""),
+            ("idle_share", "of a core while nothing happens", ""),
+        ),
+        "storm": (
+            ("seconds", "seconds until each has its snapshot", ""),
+            ("server_cpu_s", "CPU seconds of the server", ""),
+        ),
+    }
+    rows = [
+        (f"{CROWDS[kind].format(count)}: {what}", who, found.show(number), target)
+        for case in samples.cases
+        for kind, _, count in (case.partition(" "),)
+        for who in samples.contenders
+        for name, what, target in names[kind]
+        if (found := samples.figure(case, who, name))
+    ]
+    return table(("crowd", "contender", "measured", "wanted"), rows)
+
+
+def growth(samples: Samples) -> str:
+    """How cost grows, as microseconds of server CPU for a message."""
+    rows = [
+        [AXES[axis], f"{int(at):,}", *(_us(samples, case, who) for who in (OURS, YOGA))]
+        for case in samples.cases
+        for axis, _, at in (case.rpartition(" "),)
+        if axis in AXES
+    ]
+    header = ("axis", "at", "this service, µs a message", "yoga, µs a message")
+    page = samples.figure(f"{PAGE} 0", OURS, "per_cpu_s")
+    if page is None:
+        return table(header, rows)
+    text = "The page's own document (with place in the queue and expected end), 100 sockets on one"
+    return f"{table(header, rows)}\n\n{text} job: {1e6 / page.median:.3g} µs a message."
+
+
+def _us(samples: Samples, case: str, who: str) -> str:
+    found = samples.figure(case, who, "per_cpu_s")
+    return f"{1e6 / found.median:.3g}" if found else "-"
 
 
 def _with_targets(what: str, rows: Sequence[Sequence[str]], rest: str) -> str:
