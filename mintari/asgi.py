@@ -29,6 +29,7 @@ from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
 from transport.page import page_routes
 from transport.sockets import Sockets
+from transport.streams import Streams
 from transport.subscriptions import Subscriptions
 from transport.tracing import TracedRequests
 
@@ -89,10 +90,12 @@ def build_asgi(settings: Settings) -> Starlette:
                 caps,
                 allowed_hosts=LOCAL_HOSTS if settings.dev_mode else None,
             )
-            running = [tasks.create_task(one.run()) for one in (subscriptions, sockets)]
+            streams = Streams(service, subscriptions, caps)
+            parts = (subscriptions, sockets, streams)
+            running = [tasks.create_task(one.run()) for one in parts]
             scrape = Scrape(service.metrics, service.database, service.providers)
             async with open_monitor(settings, scrape, service.readiness):
-                yield {"sockets": sockets}
+                yield {"sockets": sockets, "streams": streams}
             await cancel_for_good(running)
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
