@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_TOKEN_CHARS = 8192
+OPERATOR = "operator"
+"""The role of who may see and steer the work of all users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,14 @@ class Viewer:
         expires_at_s: the token's end.
         issued_at_s: when it was issued; 0 if it does not say.
         is_anonymous: a user who has not signed in, with lower quotas.
+        is_operator: who may see and steer the work of all users.
     """
 
     user_id: str
     expires_at_s: float
     issued_at_s: float = 0
     is_anonymous: bool = False
+    is_operator: bool = False
 
 
 class Verifier(Protocol):
@@ -88,13 +92,17 @@ class EitherKey:
 
 @dataclass(frozen=True, slots=True)
 class TokenVerifier:
-    """Checks signature, times, issuer (empty: any), audience (empty: any) and who it is for."""
+    """Checks signature, times, issuer (empty: any), audience (empty: any) and who it is for.
+
+    `role_claim` is where a role may be: a claim, or a path like `app_metadata.role`.
+    """
 
     keys: Keys
     issuer: str = ""
     audience: str = ""
     leeway_s: float = 0
     allow_anonymous: bool = False
+    role_claim: str = "role"
 
     async def verify(self, token: str) -> Viewer:
         """Check a token. Raises Unauthenticated, Overloaded."""
@@ -135,7 +143,16 @@ class TokenVerifier:
             expires_at_s=float(claims["exp"]),
             issued_at_s=float(issued_at) if isinstance(issued_at, int | float) else 0,
             is_anonymous=is_anonymous,
+            is_operator=not is_anonymous and self._has_role(claims, OPERATOR),
         )
+
+    def _has_role(self, claims: dict[str, Any], role: str) -> bool:
+        found: Any = claims
+        for name in self.role_claim.split("."):
+            found = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(found, list):
+            return role in found
+        return isinstance(found, str) and found == role
 
 
 def _user_id(sub: object) -> str:
@@ -145,11 +162,26 @@ def _user_id(sub: object) -> str:
 
 
 def issue_token(
-    secret: str, *, user_id: str, ttl_s: int, issuer: str = "", audience: str = ""
+    secret: str,
+    *,
+    user_id: str,
+    ttl_s: int,
+    issuer: str = "",
+    audience: str = "",
+    role: str = "",
+    role_claim: str = "role",
 ) -> str:
     """Make a token for development and tests, valid for `ttl_s` seconds."""
     now_s = int(time.time())
     claims: dict[str, object] = {"sub": user_id, "iat": now_s, "exp": now_s + ttl_s}
+    if role:
+        *path, last = role_claim.split(".")
+        place = claims
+        for name in path:
+            inner: dict[str, object] = {}
+            place[name] = inner
+            place = inner
+        place[last] = role
     if issuer:
         claims["iss"] = issuer
     if audience:

@@ -14,6 +14,7 @@ MintariError
 │   └── WebhookRefused       the viewer may not have one, or not one more
 └── RequestError             a GraphQL error with an HTTP status: any operation can meet it
     ├── Unauthenticated      401
+    ├── Forbidden            403
     ├── RateLimited          429, with Retry-After
     ├── Overloaded           503, with Retry-After
     └── DeadlineExceeded     504
@@ -124,6 +125,13 @@ class Unauthenticated(RequestError):
 
     code = "UNAUTHENTICATED"
     status = 401
+
+
+class Forbidden(RequestError):
+    """Only operators may do this."""
+
+    code = "FORBIDDEN"
+    status = 403
 
 
 class RetryLaterError(RequestError):

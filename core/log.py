@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,13 @@ import structlog
 if TYPE_CHECKING:
     from core.settings import Settings
 
+_PACKAGES = (
+    *("mintari", "transport", "schema", "resolvers"),
+    *("jobs", "providers", "storage", "db", "core"),
+)
+# Postgres tells the failing row, with a prompt in it; SQLAlchemy adds its own lines after it.
+_ROW = re.compile(r"DETAIL:.*?(?=\n[\s|]*(?:\[SQL:|The above|During handling)|\Z)", re.DOTALL)
+_WORD = re.compile(r"\w{4,}")
 _ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), 127, 0x85)}
 
 
@@ -27,6 +35,21 @@ def _one_line(
         key: value.translate(_ESCAPES) if isinstance(value, str) and key != "exception" else value
         for key, value in event.items()
     }
+
+
+def _without_rows(
+    _logger: object, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Cut out of a traceback what Postgres quotes of a row."""
+    if isinstance(trace := event.get("exception"), str):
+        event["exception"] = _ROW.sub("DETAIL: (left out)", trace)
+    return event
+
+
+def without_words_of(private: str, text: str) -> str:
+    """The text without any longer word of a private one: providers quote what they were sent."""
+    words = {word.lower() for word in _WORD.findall(private)}
+    return _WORD.sub(lambda word: "***" if word[0].lower() in words else word[0], text)
 
 
 def user_tag(user_id: str) -> str:
@@ -49,6 +72,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _without_rows,
         _one_line,
     ]
     renderer: structlog.typing.Processor = (
@@ -65,7 +89,10 @@ def configure_logging(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    # At DEBUG, libraries log what is sent: tokens, documents, prompts. Only we go below INFO.
+    root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
+    for package in _PACKAGES:
+        logging.getLogger(package).setLevel(level)
     # httpx logs every URL, arq every argument, alembic every step.
     for noisy in ("httpx", "httpcore", "arq", "alembic", "multipart"):
         logging.getLogger(noisy).setLevel(

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     )
     auth_issuer: str = Field(default="", description="Required `iss` of tokens; empty: any.")
     auth_audience: str = Field(default="", description="Required `aud` of tokens; empty: any.")
+    auth_role_claim: str = Field(
+        default="role",
+        description="Where a token says `operator`, as text or in a list: a claim that only its"
+        " issuer can set, or a path like app_metadata.role.",
+    )
     auth_leeway_s: float = Field(
         default=5, ge=0, le=300, description="Clock skew allowed, seconds."
     )

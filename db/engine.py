@@ -11,10 +11,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.tracing import trace_statements
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from core.settings import Settings
+    from core.tracing import Tracing
 
 # asyncpg ships no types.
 _asyncpg_connect = cast("Callable[..., Awaitable[object]]", asyncpg.connect)  # pyright: ignore[reportUnknownMemberType]
@@ -69,21 +72,24 @@ class Database:
 
 
 @contextlib.asynccontextmanager
-async def open_database(settings: Settings) -> AsyncGenerator[Database, None]:
+async def open_database(
+    settings: Settings, tracing: Tracing | None = None
+) -> AsyncGenerator[Database, None]:
     """Open the pool (lazily: the first statement connects) and close it at the end."""
-    database = Database(
-        create_async_engine(
-            "postgresql+asyncpg://",
-            async_creator=lambda: _connect(settings),
-            pool_size=settings.database_pool_size,
-            max_overflow=0,
-            pool_timeout=POOL_TIMEOUT_S,
-            # A restarted Postgres leaves dead connections in the pool; a ping costs 0.1 ms.
-            pool_pre_ping=True,
-            # Parameters are users' prompts: they do not belong into errors and logs.
-            hide_parameters=True,
-        )
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: _connect(settings),
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
+        # A restarted Postgres leaves dead connections in the pool; a ping costs 0.1 ms.
+        pool_pre_ping=True,
+        # Parameters are users' prompts: they do not belong into errors and logs.
+        hide_parameters=True,
     )
+    if tracing is not None and tracing.is_on:
+        trace_statements(engine, tracing)
+    database = Database(engine)
     try:
         yield database
     finally:

@@ -52,6 +52,7 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     progress_kind: ProgressKind
     regenerated_from: UUID | None = None
+    traceparent: str | None = None
 
 
 async def insert_generation(
@@ -77,6 +78,7 @@ async def insert_generation(
             "provider": new.provider,
             "model": new.model,
             "regenerated_from": job.regenerated_from,
+            "traceparent": job.traceparent,
         }
         for job in new_jobs
     ]

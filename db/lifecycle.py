@@ -66,6 +66,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     preview_key: str | None
 
 
+# Asked with every claim, and the table is nearly always empty: a pause holds at once, everywhere.
+_NOT_PAUSED = "NOT EXISTS (SELECT FROM pauses WHERE pauses.provider IN ('*', jobs.provider))"
 _CLAIMED = f"""
     state = 'RUNNING', stage = 'GENERATING', attempt = attempt + 1, version = {_NEXT_EPOCH},
     worker_name = :worker, lease_expires_at = clock_timestamp() + make_interval(secs => :lease_s),
@@ -74,6 +76,7 @@ _CLAIMED = f"""
 _CLAIM = text(f"""
     UPDATE jobs SET {_CLAIMED}
     WHERE id = :id AND attempt = :attempt AND state = 'PENDING' AND ready_at <= clock_timestamp()
+      AND {_NOT_PAUSED}
     RETURNING {_JOB}
 """)
 
@@ -81,7 +84,7 @@ _CLAIM = text(f"""
 async def claim(
     connection: Connection, job_id: UUID, attempt: int, *, worker: str, lease_s: float
 ) -> JobRecord | None:
-    """Take a pending job that had `attempt` attempts; None when somebody else has it."""
+    """Take a pending job that had `attempt` attempts; None when it is taken, or is paused."""
     result = await connection.execute(
         _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease_s": lease_s}
     )
@@ -95,6 +98,7 @@ _CLAIM_OVERDUE = text(f"""
         SELECT id AS overdue_id FROM jobs
         WHERE state = 'PENDING'
           AND ready_at <= clock_timestamp() - make_interval(secs => :overdue_s)
+          AND {_NOT_PAUSED}
         ORDER BY ready_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
     ) AS overdue
     WHERE id = overdue_id

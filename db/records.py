@@ -98,6 +98,7 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     generation_time_ms: int | None
     error_code: ErrorCode | None
     block_stage: BlockStage | None
+    traceparent: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -160,6 +160,7 @@ jobs = Table(
     Index("ix_jobs_user_id_id", "user_id", "id"),
     Index("ix_jobs_regenerated_from", "regenerated_from"),
     Index("ix_jobs_pending", "ready_at", postgresql_where=text("state = 'PENDING'")),
+    Index("ix_jobs_failed", "id", postgresql_where=text("state = 'FAILED'")),
     Index("ix_jobs_running", "lease_expires_at", postgresql_where=text("state = 'RUNNING'")),
     Index(
         "ix_jobs_active_by_user",
@@ -321,4 +322,24 @@ webhook_tries = Table(
     Column("duration_ms", Integer, nullable=False),
     Column("status", Integer, comment="HTTP; null: no answer"),
     Column("error", Text, comment="null: delivered"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    # What is named here is not claimed; it waits, and is not lost.
+    Column("provider", Text, primary_key=True, comment="*: the whole queue"),
+    Column("paused_by", Text, nullable=False),
+    _at("paused_at", now=True),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("slots", Integer, nullable=False, comment="jobs that it runs at once"),
+    Column("running", Integer, nullable=False, comment="jobs that it runs now"),
+    Column("draining", Boolean, nullable=False, server_default=text("false")),
+    _at("started_at", now=True),
+    _at("seen_at", now=True),
 )

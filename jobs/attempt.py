@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from core.keys import all_previews, attempt_keys, image_key, thumbnail_key
-from core.log import get_logger
+from core.log import get_logger, without_words_of
 from core.vocabulary import BlockStage, ErrorCode, ProgressKind, Stage
 from db.doomed import doom
 from db.engine import is_database_down
@@ -37,6 +37,7 @@ from jobs.gate import Gate
 from jobs.keep import find_result, keep_answer, patiently, prepare_result, store_result
 from jobs.steps import write_step
 from jobs.successor import find_successor
+from jobs.tally import AttemptEnd, cost_of, note_attempt, note_call, note_frame, note_settled
 from jobs.transactions import in_transaction
 from providers.base import PaintRequest, ProviderError
 from storage.base import ObjectNotFound, StorageError
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from core.pictures import Picture
+    from core.prices import Cost
     from db.engine import Connection
     from db.jobs import Work
     from db.records import CallRecord, JobRecord
@@ -81,6 +83,7 @@ class Attempt:
         self._call: ProviderCall | None = None
         self._finished: Finished | None = None
         self._estimate: Estimate | None = None
+        self._ended_call: tuple[str, Cost | None] | None = None
         self.settling = False
 
     async def run(self) -> None:
@@ -89,6 +92,7 @@ class Attempt:
             await self._run()
         except LeaseLostError:
             _log.info("lease lost, outcome dropped", job=str(self._job.id))
+            note_attempt(self._kit.metrics, self._job, AttemptEnd.LOST)
             await self._give_way()
         except Exception as error:
             if not is_database_down(error):
@@ -102,6 +106,8 @@ class Attempt:
         if self._call and self._call.began and not self.settling:
             outcome = "SUCCEEDED" if self._finished else "CANCELLED"
             await self._write(lambda connection: self._end_call(connection, outcome))
+            self._note_call()
+        note_attempt(self._kit.metrics, self._job, AttemptEnd.STOPPED)
         await self._gate.leave()
         await self._give_way()
 
@@ -120,8 +126,11 @@ class Attempt:
             await self._gate.succeeded()
             picture = await prepare_result(finished)
             await self._moderate(picture)
-            await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
+            with self._kit.tracing.span("store picture"):
+                await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
             await self._succeed(picture, self._job.attempt, finished)
+            took_s = time.monotonic() - self._began_s
+            note_frame(self._kit.metrics, self._job, work.generation.size, took_s)
         except ProviderPaused as paused:
             successor = await self._successor()
             await self._take(step_while_paused(paused.pause, successor))
@@ -177,7 +186,8 @@ class Attempt:
         if provider.capabilities.progress is not ProgressKind.MEASURED:
             await self._begin_estimate(provider, work)
         self._call = ProviderCall(self._kit, self._job, provider, self._report)
-        return await self._call.run(request, resumed)
+        with self._kit.tracing.span("call provider"):
+            return await self._call.run(request, resumed)
 
     async def _begin_estimate(self, provider: Provider, work: Work) -> None:
         durations = await self._write(
@@ -242,7 +252,7 @@ class Attempt:
             attempt=self._job.attempt,
             provider=self._job.provider,
             code=error.code.value,
-            detail=str(error)[:300],
+            detail=without_words_of(self._private_text, str(error))[:300],
         )
         return step_after_error(
             error,
@@ -252,6 +262,11 @@ class Attempt:
             resumable=self._call is not None and self._call.outlives(error),
             settings=self._kit.settings,
         )
+
+    @property
+    def _private_text(self) -> str:
+        """What a provider's message may quote and a log must not."""
+        return self._work.generation.prompt if self._work else ""
 
     async def _successor(self) -> Provider | None:
         if self._work is None:
@@ -276,18 +291,21 @@ class Attempt:
 
         async def write(connection: Connection) -> JobRecord:
             settled = await succeed(connection, job.id, job.attempt, finish)
+            cost = cost_of(self._kit.prices, job, "SUCCEEDED", finished)
+            self._ended_call = "SUCCEEDED", cost
             await end_call(
                 connection,
                 job.id,
                 attempt,
                 "SUCCEEDED",
                 usage=finished.usage if finished else None,
+                cost=cost,
                 # An earlier attempt's call was given up before its result was found.
                 expected=("STARTED", "UNKNOWN"),
             )
             return settled
 
-        await self._settle(write)
+        note_settled(self._kit.metrics, job, await self._settle(write))
 
     async def _take(self, step: Step, error: ProviderError | None = None) -> None:
         """Take the step that follows a failed attempt; `error` is its call's, if one was made."""
@@ -306,7 +324,9 @@ class Attempt:
                     await doom(connection, previews, after_s=LATE_PREVIEWS_S)
             return settled
 
-        await self._settle(write)
+        settled = await self._settle(write)
+        code = step.code if isinstance(step, GiveUp) else error and error.code
+        note_settled(self._kit.metrics, job, settled, code)
         match step:
             case TryAgain(delay_s) | Hold(delay_s, _):
                 self._ring_later(Ring(job.id, job.attempt), delay_s)
@@ -336,21 +356,34 @@ class Attempt:
         code: ErrorCode | None = None,
         known: bool | None = None,
     ) -> None:
+        cost = cost_of(
+            self._kit.prices, self._job, outcome, self._finished, code=code, outcome_known=known
+        )
+        self._ended_call = outcome, cost
         await end_call(
             connection,
             self._job.id,
             self._job.attempt,
             outcome,
+            cost=cost,
             error_code=code,
             outcome_known=known,
             usage=self._finished.usage if self._finished else None,
         )
 
-    async def _settle(self, write: Callable[[Connection], Awaitable[JobRecord]]) -> None:
+    def _note_call(self) -> None:
+        """Count the call whose end was committed, if there was one."""
+        if self._ended_call is not None:
+            note_call(self._kit.metrics, self._job, *self._ended_call)
+
+    async def _settle(self, write: Callable[[Connection], Awaitable[JobRecord]]) -> JobRecord:
         """Commit the outcome, then tell everybody. Raises LeaseLostError."""
         self.settling = True
         settled = await self._write(write)
+        self._note_call()
+        _log.info("attempt ended", state=settled.state, code=settled.error_code)
         await self._kit.publisher.publish([change_of(settled)])
+        return settled
 
     async def _write(self, action: Callable[[Connection], Awaitable[T]]) -> T:
         return await in_transaction(self._kit.database, action)

@@ -71,11 +71,21 @@ def apply(change: JobChange, job: JobRecord) -> JobRecord:
     return msgspec.structs.replace(job, **values)
 
 
-def gone(job: JobRecord) -> JobChange:
-    """What followers of a deleted job are told: it is cancelled, and that is the end."""
-    change = change_of(job)
+def after(change: JobChange, newest: JobChange) -> JobChange:
+    """The change as it is shown after `newest`: progress that was shown never goes back."""
+    if change.progress >= newest.progress and change.provider is not None:
+        return change
     return msgspec.structs.replace(
-        change, state=JobState.CANCELLED, stage=None, version=next_epoch(job.version)
+        change,
+        progress=max(newest.progress, change.progress),
+        provider=change.provider or newest.provider,
+    )
+
+
+def gone(newest: JobChange) -> JobChange:
+    """What followers of a deleted job are told: it is cancelled, and that is the end."""
+    return msgspec.structs.replace(
+        newest, state=JobState.CANCELLED, stage=None, version=next_epoch(newest.version)
     )
 
 

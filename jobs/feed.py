@@ -17,7 +17,7 @@ from core.errors import JobNotFound
 from core.log import get_logger
 from core.pubsub import Subscriber
 from db.jobs import read_jobs_of_any_user, read_versions
-from jobs.changes import JobChange, apply, change_of, decode, gone
+from jobs.changes import JobChange, after, apply, change_of, decode, gone
 from jobs.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -41,39 +41,58 @@ _log = get_logger(__name__)
 class Listener(Protocol):
     """Who follows jobs. Must be hashable; is told on the event loop and must not block."""
 
-    def on_job(self, job: JobRecord) -> None:
+    def on_change(self, job: FollowedJob, change: JobChange) -> None:
         """A job that it listens to has a higher version."""
         ...
 
 
-class _Followed:
-    """A job that is followed: its newest known version, and who wants to know of newer ones."""
+class FollowedJob:
+    """A job that is followed: what is known of it, and who wants to know of newer versions.
 
-    __slots__ = ("early", "listeners", "record")
+    A change is not laid over the record before somebody needs the whole: of a version that only
+    moves the progress, followers show little else.
+    """
 
-    def __init__(self) -> None:
-        self.record: JobRecord | None = None
-        self.early: JobChange | None = None  # came while the record was being read
+    __slots__ = ("_early", "id", "listeners", "newest", "read")
+
+    def __init__(self, job_id: UUID) -> None:
+        self.id = job_id
+        self.read: JobRecord | None = None
+        """As Postgres had it when it was first read."""
+        self.newest: JobChange | None = None
+        """What can change, at the highest known version; None until it was read."""
+        self._early: JobChange | None = None  # came while the record was being read
         self.listeners: dict[Listener, None] = {}
+
+    @property
+    def record(self) -> JobRecord | None:
+        """The job at its highest known version; None until it was read."""
+        return self.at(self.newest) if self.newest else None
+
+    def at(self, change: JobChange) -> JobRecord:
+        """The whole job at a version of it. It must have been read."""
+        assert self.read is not None
+        return apply(change, self.read)
 
     def learn(self, job: JobRecord) -> None:
         """Take in the job as Postgres has it."""
-        if self.record is None:
-            self.record = job
-            if self.early is not None:
-                self.change(self.early)
+        if self.read is None:
+            self.read, self.newest = job, change_of(job)
+            if self._early is not None:
+                self.change(self._early)
         else:
             self.change(change_of(job))
 
     def change(self, change: JobChange) -> None:
         """Take in a change, unless it is not newer than what is known."""
-        if self.record is None:
-            if self.early is None or self.early.version < change.version:
-                self.early = change
-        elif change.version > self.record.version:
-            self.record = apply(change, self.record)
+        newest = self.newest
+        if newest is None:
+            if self._early is None or self._early.version < change.version:
+                self._early = change
+        elif change.version > newest.version:
+            self.newest = change = after(change, newest)
             for listener in self.listeners:
-                listener.on_job(self.record)
+                listener.on_change(self, change)
 
 
 class Feed:
@@ -89,8 +108,8 @@ class Feed:
         self._database = database
         self._publisher = publisher
         self._channels = channels
-        self._followed: dict[UUID, _Followed] = {}
-        self._by_channel: dict[bytes, _Followed] = {}
+        self._followed: dict[UUID, FollowedJob] = {}
+        self._by_channel: dict[bytes, FollowedJob] = {}
         self._stale = asyncio.Event()
         self._subscriber = Subscriber(settings, self._on_message, self._stale.set, self._end_batch)
         self._snapshots = Snapshots(self._read)
@@ -115,8 +134,8 @@ class Feed:
 
     async def watch(
         self, job_ids: Sequence[UUID], user_id: str, listener: Listener
-    ) -> list[JobRecord]:
-        """The jobs as they are now; from now on the listener is told of higher versions.
+    ) -> list[FollowedJob]:
+        """The jobs, read; from now on the listener is told of higher versions.
 
         Raises JobNotFound when one of them is not the user's, and what Postgres raises when it is
         away; then nothing is followed.
@@ -148,19 +167,19 @@ class Feed:
     def _join(self, job_id: UUID, listener: Listener) -> None:
         followed = self._followed.get(job_id)
         if followed is None:
-            followed = self._followed[job_id] = _Followed()
+            followed = self._followed[job_id] = FollowedJob(job_id)
             self._by_channel[self._channels.job(job_id).encode()] = followed
         followed.listeners[listener] = None
 
     def _is_known(self, job_id: UUID) -> bool:
         """Whether what is known of a job is as new as Postgres: only while Redis tells."""
-        return self._subscriber.connected and self._followed[job_id].record is not None
+        return self._subscriber.connected and self._followed[job_id].read is not None
 
-    def _snapshot(self, job_id: UUID, user_id: str) -> JobRecord:
+    def _snapshot(self, job_id: UUID, user_id: str) -> FollowedJob:
         followed = self._followed.get(job_id)
-        if followed is None or followed.record is None or followed.record.user_id != user_id:
+        if followed is None or followed.read is None or followed.read.user_id != user_id:
             raise JobNotFound(f"There is no job {job_id}.")
-        return followed.record
+        return followed
 
     async def _read(self, job_ids: Sequence[UUID]) -> None:
         """Read the truth about jobs whose changes are listened to from now on."""
@@ -209,9 +228,9 @@ class Feed:
 
     async def _reconcile(self) -> None:
         known = {
-            job_id: followed.record.version
+            job_id: followed.newest.version
             for job_id, followed in self._followed.items()
-            if followed.record is not None
+            if followed.newest is not None
         }
         if not known:
             return
@@ -228,5 +247,5 @@ class Feed:
 
     def _end_deleted(self, job_id: UUID) -> None:
         followed = self._followed.get(job_id)
-        if followed and followed.record and not followed.record.state.is_terminal:
-            followed.change(gone(followed.record))
+        if followed and followed.newest and not followed.newest.state.is_terminal:
+            followed.change(gone(followed.newest))

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.metrics import Metrics
+    from core.prices import Prices
     from core.safety.pictures import PictureJudge
     from core.settings import Settings
     from core.styles import Style
+    from core.tracing import Tracing
     from db.engine import Database
     from jobs.breakers import Breakers
     from jobs.doorbell import Doorbell
@@ -34,4 +36,6 @@ class Kit:
     breakers: Breakers
     styles: Mapping[str, Style]
     metrics: Metrics
+    prices: Prices
+    tracing: Tracing
     picture_judge: PictureJudge | None = None

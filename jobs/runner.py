@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import anyio
+from structlog.contextvars import bound_contextvars
 
-from core.log import get_logger
+from core.log import get_logger, user_tag
+from core.tracing import SpanKind
 from db.engine import is_database_down
 from db.lifecycle import LeaseLostError, claim, claim_overdue, heartbeat, release
 from jobs.attempt import Attempt
@@ -17,6 +20,7 @@ from jobs.reporter import Outbox, Report
 from jobs.tally import note_start
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from uuid import UUID
 
     from db.records import JobRecord
@@ -39,7 +43,10 @@ class _Held:
 
 
 class Runner:
-    """Runs claimed jobs as tasks of `tasks`; sets `wake` whenever a slot becomes free."""
+    """Runs claimed jobs as tasks of `tasks`; sets `wake` whenever a slot becomes free.
+
+    `takes_jobs` is false while an operator wants nothing new to start here.
+    """
 
     def __init__(
         self, kit: Kit, outbox: Outbox, tasks: asyncio.TaskGroup, wake: asyncio.Event
@@ -52,14 +59,20 @@ class Runner:
         self._retries: set[asyncio.Task[None]] = set()
         self._claiming = 0
         self._draining = False
+        self.takes_jobs = True
         self._idle = asyncio.Event()
         self._idle.set()
         kit.metrics.worker_slots.set(kit.settings.concurrency)
         kit.metrics.worker_jobs.set_function(lambda: len(self._held))
 
+    @property
+    def running(self) -> int:
+        """How many jobs run here."""
+        return len(self._held)
+
     def free_slots(self) -> int:
         """How many more jobs may start now."""
-        if self._draining:
+        if self._draining or not self.takes_jobs:
             return 0
         return self._kit.settings.concurrency - len(self._held) - self._claiming
 
@@ -187,17 +200,37 @@ class Runner:
 
     async def _supervise(self, job: JobRecord, held: _Held) -> None:
         try:
-            with held.scope:
-                await held.attempt.run()
-            if held.scope.cancelled_caught:
-                await self._after_cut(job, held)
-        except Exception:
-            _log.exception("attempt ended without an outcome", job=str(job.id))
+            with self._about(job):
+                await self._attend(job, held)
         finally:
             self._outbox.forget(job.id)
             del self._held[job.id]
             self._note_idle()
             self._wake.set()
+
+    async def _attend(self, job: JobRecord, held: _Held) -> None:
+        _log.info("attempt started", provider=job.provider)
+        try:
+            with held.scope:
+                await held.attempt.run()
+            if held.scope.cancelled_caught:
+                await self._after_cut(job, held)
+        except Exception:
+            _log.exception("attempt ended without an outcome")
+
+    @contextlib.contextmanager
+    def _about(self, job: JobRecord) -> Generator[None]:
+        """Say in each line of the log what it is about, and go on with the request's trace."""
+        ids = {"generation": str(job.generation_id), "job": str(job.id), "attempt": job.attempt}
+        span = self._kit.tracing.span(
+            "attempt",
+            kind=SpanKind.FROM_QUEUE,
+            parent=job.traceparent,
+            attributes={f"mintari.{name}": value for name, value in ids.items()}
+            | {"mintari.provider": job.provider, "mintari.model": job.model},
+        )
+        with bound_contextvars(user=user_tag(job.user_id), **ids), span:
+            yield
 
     async def _after_cut(self, job: JobRecord, held: _Held) -> None:
         await held.attempt.abandon()

@@ -18,6 +18,7 @@ from db.generations import delete_expired_generations
 from db.lifecycle import find_dead, reap
 from db.uploads import delete_unused_uploads
 from db.webhooks import forget_old_messages
+from db.workers import forget_silent_workers
 from jobs.changes import change_of
 from jobs.doorbell import Ring
 from jobs.tally import note_taken_back
@@ -90,6 +91,7 @@ class Sweeper:
             await delete_unused_uploads(connection, age_s=settings.upload_ttl_s)
             if settings.result_ttl_s:
                 await delete_expired_generations(connection, age_s=settings.result_ttl_s)
+            await forget_silent_workers(connection)
             await forget_old_messages(connection, age_s=settings.webhook_log_ttl_s)
             await forget_old(
                 connection,

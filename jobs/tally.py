@@ -55,9 +55,11 @@ def note_attempt(metrics: Metrics, job: JobRecord, end: AttemptEnd) -> None:
 
 
 def note_settled(
-    metrics: Metrics, provider: str, settled: JobRecord, code: ErrorCode | None = None
+    metrics: Metrics, job: JobRecord, settled: JobRecord, code: ErrorCode | None = None
 ) -> None:
-    """An attempt wrote its outcome; `code`: why it failed. `provider`: who was called by it."""
+    """An attempt at `job` wrote its outcome; `code`: why it failed."""
+    # Not the settled job's provider: another one may be the next to try.
+    provider = job.provider
     metrics.attempts.labels(provider, _ENDS[settled.state]).inc()
     if code is not None:
         metrics.attempt_errors.labels(provider, code).inc()
@@ -87,14 +89,14 @@ def cost_of(
     finished: Finished | None,
     *,
     code: ErrorCode | None = None,
-    outcome_known: bool = True,
+    outcome_known: bool | None = True,
 ) -> Cost | None:
     """What a call cost; None when that is not known."""
     if finished is not None or outcome == "SUCCEEDED":
         # A picture that was found in storage came without its account.
         usage = finished.usage if finished else dict[str, float]()
         return prices.cost_of(job.provider, job.model, usage)
-    turned_away = outcome == "FAILED" and outcome_known and code in _TURNED_AWAY
+    turned_away = outcome == "FAILED" and outcome_known is True and code in _TURNED_AWAY
     return prices.nothing() if turned_away else None
 
 

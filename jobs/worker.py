@@ -17,6 +17,7 @@ from db.lifecycle import find_held, take_over
 from jobs.courier import Courier
 from jobs.doorbell import answer_doorbell
 from jobs.reporter import Outbox
+from jobs.roster import Roster
 from jobs.runner import Runner
 from jobs.sweeper import Sweeper, announce_taken_back
 
@@ -67,6 +68,7 @@ class Worker:
                 lambda channel, data: self._on_message(runner, channel, data),
                 self._wake.set,
             )
+            roster = Roster(self._kit, runner)
             sweeper = Sweeper(self._kit, runner, lambda: ears.connected)
             async with asyncio.TaskGroup() as services:
                 await ears.subscribe([self._channels.wake, self._channels.control])
@@ -76,6 +78,7 @@ class Worker:
                         ("ears", ears.run),
                         ("outbox", outbox.run),
                         ("heart", runner.beat_forever),
+                        ("roster", roster.run),
                         ("sweeper", sweeper.run),
                         ("courier", Courier(self._kit).run),
                         ("doorbell", lambda: self._answer(runner)),
@@ -86,6 +89,7 @@ class Worker:
                 _log.info("worker draining", worker=self._kit.worker)
                 await runner.drain(self._kit.settings.worker_drain_s)
                 await cancel_for_good(running)
+                await roster.leave()
         _log.info("worker stopped", worker=self._kit.worker)
 
     async def _take_over(self) -> None:

@@ -16,19 +16,23 @@ from starlette.routing import Route
 from core.auth import issue_token
 from core.garbage import settle
 from core.stopping import cancel_for_good
+from core.tracing import open_tracing
 from mintari.monitor import open_monitor
 from mintari.scrape import Scrape
 from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
 from transport.context import context_maker
+from transport.correlation import Correlation
 from transport.endpoints import open_operations
 from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
 from transport.page import page_routes
 from transport.sockets import Sockets
+from transport.streams import Streams
 from transport.subscriptions import Subscriptions
+from transport.tracing import TracedRequests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -43,9 +47,10 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def build_asgi(settings: Settings) -> Starlette:
-    """Build the application. Raises SetupError, DocumentsFileError."""
+    """Build the application. Raises SetupError, DocumentsFileError, TracingMissing."""
     verifier = build_verifier(settings)
-    operations = open_operations(settings)
+    tracing = open_tracing(settings, "api")
+    operations = open_operations(settings, tracing)
     http = HttpEndpoint(operations, context_maker(verifier), settings.upload_max_bytes)
     caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
     max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
@@ -69,10 +74,13 @@ def build_asgi(settings: Settings) -> Starlette:
             routes.append(Route("/dev/token", _dev_token, methods=["POST"]))
         # DNS rebinding: a foreign page must not become "same origin" and fetch a token.
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_HOSTS)))
+    middleware.insert(0, Middleware(Correlation, tracing=tracing))
+    if tracing.is_on:
+        middleware.insert(0, Middleware(TracedRequests, tracing=tracing))
 
     @contextlib.asynccontextmanager
     async def lifespan(asgi: Starlette) -> AsyncGenerator[dict[str, object], None]:
-        async with open_app(settings) as service, asyncio.TaskGroup() as tasks:
+        async with open_app(settings, tracing) as service, asyncio.TaskGroup() as tasks:
             asgi.state.service = service
             subscriptions = Subscriptions(operations.schema, service)
             sockets = Sockets(
@@ -83,11 +91,13 @@ def build_asgi(settings: Settings) -> Starlette:
                 caps,
                 allowed_hosts=LOCAL_HOSTS if settings.dev_mode else None,
             )
-            running = [tasks.create_task(one.run()) for one in (subscriptions, sockets)]
+            streams = Streams(service, subscriptions, caps)
+            parts = (subscriptions, sockets, streams)
+            running = [tasks.create_task(one.run()) for one in parts]
             settle()
             scrape = Scrape(service.metrics, service.database, service.providers)
             async with open_monitor(settings, scrape, service.readiness):
-                yield {"sockets": sockets}
+                yield {"sockets": sockets, "streams": streams}
             await cancel_for_good(running)
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
@@ -99,7 +109,7 @@ def _cors(settings: Settings) -> Middleware:
         allow_origins=list(settings.allowed_origins),
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", "graphql-require-preflight"],
-        expose_headers=["retry-after"],
+        expose_headers=["retry-after", "x-request-id"],
     )
 
 

@@ -99,7 +99,8 @@ def schema() -> None:
 @cli.command()
 @click.option("--user", default="dev", show_default=True, help="The user that the token is for.")
 @click.option("--ttl", type=Duration(), default="7d", show_default=True, help="How long it holds.")
-def token(user: str, ttl: int) -> None:
+@click.option("--role", type=click.Choice(["operator"]), help="Sees and steers all users' work.")
+def token(user: str, ttl: int, role: str | None) -> None:
     """Print a bearer token for development."""
     from core.auth import issue_token
     from mintari.embedded.identity import unprivileged_user
@@ -121,6 +122,8 @@ def token(user: str, ttl: int) -> None:
             ttl_s=ttl,
             issuer=given.auth_issuer,
             audience=given.auth_audience,
+            role=role or "",
+            role_claim=given.auth_role_claim,
         )
     )
 

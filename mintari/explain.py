@@ -21,6 +21,7 @@ _CLEAR = {
     "StyleFileError",
     "DocumentsFileError",
     "PriceFileError",
+    "TracingMissing",
     "ProviderMisconfigured",
     "PolicyError",
     "ClassifierMissing",

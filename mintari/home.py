@@ -42,6 +42,7 @@ class HomeSettings(BaseSettings):
     auth_secret: SecretStr = SecretStr("")
     auth_issuer: str = ""
     auth_audience: str = ""
+    auth_role_claim: str = "role"
     url_signing_secret: SecretStr = SecretStr("")
     dev_mode: bool | None = None
 

@@ -24,7 +24,7 @@ from mintari.tokens import SetupError
 from transport.health import answer_readiness, healthz
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
 
     from starlette.requests import Request
 
@@ -47,7 +47,7 @@ async def open_monitor(
     _log.info("metrics served", host=settings.metrics_host, port=listening.getsockname()[1])
     server = _Server(_config(scrape, readiness))
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(sockets=[listening]))
+        tasks.create_task(server.attend(listening))
         try:
             yield
         finally:
@@ -77,11 +77,15 @@ def _config(scrape: Scrape, readiness: Readiness) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """A guest in its process: signals are the host's, and so is the line about being up."""
+    """A guest in its process: signals are the host's, and so are lines about coming and going."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+    async def attend(self, listening: socket.socket) -> None:
+        """As `serve`, until `should_exit` is set."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[listening])
+        await self.main_loop()
+        await self.shutdown(sockets=[listening])
 
     def _log_started_message(self, listeners: Any) -> None:
         del listeners

@@ -7,11 +7,13 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.metrics import Metrics
+from core.prices import load_prices
 from core.redis import open_redis
 from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
 from core.stopping import cancel_for_good
 from core.styles import load_styles
+from core.tracing import open_tracing
 from db.engine import open_database
 from jobs.breakers import Breakers
 from jobs.channels import Channels
@@ -32,19 +34,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from core.settings import Settings
+    from core.tracing import Tracing
 
 
 @contextlib.asynccontextmanager
-async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
-    """The parts of an API process; its feed runs until the end of the block."""
+async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, None]:
+    """The parts of an API process; its feed runs, and `tracing` is open, until the block ends."""
     async with contextlib.AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings))
+        stack.push_async_callback(tracing.aclose)
+        database = await stack.enter_async_context(open_database(settings, tracing))
         redis = await stack.enter_async_context(open_redis(settings))
         storage = await stack.enter_async_context(open_storage(settings))
         styles = load_styles(settings.styles_file)
         providers = await stack.enter_async_context(open_providers(settings, styles))
         channels = Channels(settings.redis_prefix)
-        metrics = Metrics()
+        metrics = Metrics("api")
         publisher = Publisher(redis, channels, metrics)
         feed = Feed(settings, database, publisher, channels)
         revocations = Revocations(settings, database, channels)
@@ -71,6 +75,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
             revocations=revocations,
             readiness=Readiness(database, publisher, storage_health.works),
             metrics=metrics,
+            tracing=tracing,
         )
 
 
@@ -78,13 +83,15 @@ async def open_app(settings: Settings) -> AsyncGenerator[App, None]:
 async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
     """The parts of a worker process."""
     styles = load_styles(settings.styles_file)
+    tracing = open_tracing(settings, "worker")
     async with (
-        open_database(settings) as database,
+        contextlib.aclosing(tracing),
+        open_database(settings, tracing) as database,
         open_redis(settings) as redis,
         open_storage(settings) as storage,
         open_providers(settings, styles) as providers,
     ):
-        channels, metrics = Channels(settings.redis_prefix), Metrics()
+        channels, metrics = Channels(settings.redis_prefix), Metrics("worker")
         yield Kit(
             settings=settings,
             worker=worker_name(settings),
@@ -96,5 +103,7 @@ async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
             breakers=Breakers(redis, channels, settings),
             styles=styles,
             metrics=metrics,
+            prices=load_prices(settings.prices_file),
+            tracing=tracing,
             picture_judge=load_picture_judge(settings),
         )

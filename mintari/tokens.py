@@ -37,6 +37,7 @@ def build_verifier(settings: Settings) -> Verifier:
         audience=audience,
         leeway_s=settings.auth_leeway_s,
         allow_anonymous=settings.auth_allow_anonymous,
+        role_claim=settings.auth_role_claim,
     )
 
 

@@ -135,7 +135,7 @@ async def admit(app: App, wish: Wish) -> Admitted:
         if admitted is None:
             refusal = await _refusal(connection, app, wish)
             if refusal is None:
-                admitted = await _insert(connection, wish)
+                admitted = await _insert(connection, wish, app.tracing.traceparent())
             decision = Decision.RATE_LIMITED if refusal else Decision.ACCEPTED
             subject_id = admitted.generation.id if admitted else None
             await record_decision(connection, app, wish, decision, subject_id=subject_id)
@@ -244,7 +244,7 @@ async def _refusal(connection: Connection, app: App, wish: Wish) -> RateLimited 
     )
 
 
-async def _insert(connection: Connection, wish: Wish) -> Admitted:
+async def _insert(connection: Connection, wish: Wish, traceparent: str | None) -> Admitted:
     generation, jobs = await insert_generation(
         connection,
         NewGeneration(
@@ -274,6 +274,7 @@ async def _insert(connection: Connection, wish: Wish) -> Admitted:
                 seed=(wish.first_seed + variant) % SEED_RANGE,
                 progress_kind=wish.progress_kind,
                 regenerated_from=wish.regenerated_from,
+                traceparent=traceparent,
             )
             for variant in range(wish.variant_count)
         ],

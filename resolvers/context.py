@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import Unauthenticated
+from core.errors import Forbidden, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.safety.policy import Policy
     from core.settings import Settings
     from core.styles import Style
+    from core.tracing import Tracing
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
@@ -56,6 +57,7 @@ class App:
     revocations: Revocations
     readiness: Readiness
     metrics: Metrics
+    tracing: Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +90,10 @@ class Request:
                 ' `{"authorization": "Bearer <token>"}` in connection_init.'
             )
         return self.viewer
+
+    def require_operator(self) -> Viewer:
+        """The viewer, who is an operator. Raises Unauthenticated, Forbidden, Overloaded."""
+        viewer = self.require_viewer()
+        if not viewer.is_operator:
+            raise Forbidden("This is for operators only.")
+        return viewer

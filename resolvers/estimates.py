@@ -54,15 +54,16 @@ class Estimates:
         """When a running job is expected to end; None for others and without history."""
         if job.state is not JobState.RUNNING or job.started_at is None:
             return None
-        return eta_of(job, await self.durations(job.provider, job.model, size))
+        durations = await self.durations(job.provider, job.model, size)
+        return eta_of(job.started_at, durations)
 
 
-def eta_of(job: JobRecord, durations: Durations | None) -> Eta | None:
-    """When a job that has started is expected to end; None without history."""
-    if job.started_at is None or durations is None:
+def eta_of(started_at: datetime, durations: Durations | None) -> Eta | None:
+    """When what was started then is expected to end; None without history."""
+    if durations is None:
         return None
     return Eta(
-        p50_at=job.started_at + timedelta(milliseconds=durations.p50_ms),
-        p90_at=job.started_at + timedelta(milliseconds=durations.p90_ms),
+        p50_at=started_at + timedelta(milliseconds=durations.p50_ms),
+        p90_at=started_at + timedelta(milliseconds=durations.p90_ms),
         sample_size=durations.sample_size,
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from core.auth import Viewer
     from core.vocabulary import JobState
     from db.records import JobRecord
+    from jobs.changes import JobChange
+    from jobs.feed import FollowedJob
     from resolvers.context import App, Request
 
 MAX_FOLLOWED = 100
@@ -85,8 +87,8 @@ class _Newest:
         self._jobs: dict[UUID, JobRecord] = {}
         self._changed = asyncio.Event()
 
-    def on_job(self, job: JobRecord) -> None:
-        self._jobs[job.id] = job
+    def on_change(self, job: FollowedJob, change: JobChange) -> None:
+        self._jobs[job.id] = job.at(change)
         self._changed.set()
 
     async def take(self) -> list[JobRecord]:
@@ -105,7 +107,8 @@ async def follow_jobs(
     """
     viewer, job_ids = followed_jobs(request, ids)
     newest = _Newest()
-    shown = {job.id: job for job in await app.feed.watch(job_ids, viewer.user_id, newest)}
+    watched = await app.feed.watch(job_ids, viewer.user_id, newest)
+    shown = {job.id: job.record for job in watched if job.record}
     try:
         for job in shown.values():
             yield job

@@ -116,6 +116,8 @@ class Viewer:
 
     id: strawberry.ID = strawberry.field(description="The user's identifier, from the token.")
 
+    is_operator: bool = strawberry.field(description="Whether `operator` is there for them.")
+
     @strawberry.field(description="What is left of the viewer's quotas.")
     async def quota(self, info: Info) -> Quota:
         """The quota now."""

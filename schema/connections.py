@@ -9,9 +9,10 @@ import strawberry
 
 from resolvers.paging import HasId, Page, cursor
 from schema.jobs import Generation, Job
+from schema.overseen import JobOverview
 from schema.webhook_messages import WebhookMessage
 
-N = TypeVar("N", Job, Generation, WebhookMessage)
+N = TypeVar("N", Job, Generation, WebhookMessage, JobOverview)
 R = TypeVar("R", bound=HasId)
 
 

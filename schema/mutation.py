@@ -25,6 +25,7 @@ from schema.errors import (
 )
 from schema.inputs import File, RegenerateInput, StartGenerationInput
 from schema.jobs import Generation, Job
+from schema.operating import OperatorMutations
 from schema.pictures import Upload
 from schema.webhooks import WebhookMutations
 
@@ -134,7 +135,7 @@ DeleteUploadResult = Annotated[
 
 
 @strawberry.type(description="Everything that can be changed.")
-class Mutation(WebhookMutations):
+class Mutation(OperatorMutations, WebhookMutations):
     """Everything that can be changed."""
 
     @strawberry.mutation(

@@ -16,6 +16,7 @@ from schema.context import Info
 from schema.costs import PAGE, ListSize, paged
 from schema.inputs import JobFilter
 from schema.jobs import Generation, Job
+from schema.operating import OperatorQueries
 from schema.pictures import Upload
 from schema.webhooks import WebhookQueries
 
@@ -26,13 +27,14 @@ After = Annotated[
 
 
 @strawberry.type(description="Everything that can be read. What isn't the viewer's is not there.")
-class Query(WebhookQueries):
+class Query(OperatorQueries, WebhookQueries):
     """Everything that can be read."""
 
     @strawberry.field(description="Who is asking.")
     def viewer(self, info: Info) -> Viewer:
         """The viewer."""
-        return Viewer(id=strawberry.ID(info.context.request.require_viewer().user_id))
+        viewer = info.context.request.require_viewer()
+        return Viewer(id=strawberry.ID(viewer.user_id), is_operator=viewer.is_operator)
 
     @strawberry.field(description="One frame; null if there is none.")
     async def job(

@@ -10,6 +10,7 @@ import strawberry
 
 from resolvers.jobs import follow_jobs
 from schema.context import Info
+from schema.costs import ListSize
 from schema.jobs import Job
 
 
@@ -20,7 +21,8 @@ class Subscription:
     @strawberry.subscription(
         description="A whole grid in one subscription: every job as it is now, then each newer"
         " version, until all have ended. After a lost connection subscribe again: nothing is"
-        " missed and nothing goes back."
+        " missed and nothing goes back.",
+        directives=[ListSize(slicing_arguments=["jobIds"])],
     )
     async def job_progress(
         self,

@@ -61,15 +61,15 @@ class Connection:
         "_is_initialised",
         "_operations",
         "_request",
-        "_socket",
         "_sockets",
         "_user",
         "_window_s",
+        "socket",
     )
 
     def __init__(self, sockets: Sockets, socket: WebSocket) -> None:
         self._sockets = sockets
-        self._socket = socket
+        self.socket = socket
         self._request = Request(viewer=None, remote_address=socket.address)
         self._is_initialised = False
         self._is_acknowledged = False
@@ -85,14 +85,12 @@ class Connection:
     def on_text(self, data: bytes) -> None:
         """Take a message."""
         if not self._is_in_rate():
-            self._socket.close(
-                1008, f"More than {MAX_MESSAGES} messages in {MESSAGES_WINDOW_S:g} s"
-            )
+            self.socket.close(1008, f"More than {MAX_MESSAGES} messages in {MESSAGES_WINDOW_S:g} s")
             return
         try:
             message = read_message(data)
         except InvalidMessageError as error:
-            self._socket.close(4400, str(error))
+            self.socket.close(4400, str(error))
             return
         match message:
             case Init():
@@ -109,19 +107,19 @@ class Connection:
 
     def on_binary(self) -> None:
         """Messages are text."""
-        self._socket.close(4400, "Invalid message: messages are text")
+        self.socket.close(4400, "Invalid message: messages are text")
 
     def on_writable(self) -> None:
         """Send the newest states that had to wait."""
         held, self._held = self._held, {}
         ended: dict[SocketMember, None] = {}
         for (member, _), payload in held.items():
-            self._socket.write(frames.text(member.message(payload)))
+            self.socket.write(frames.text(member.message(payload)))
             if member.has_ended:
                 ended[member] = None
         for member in ended:
             self.complete(member)
-        self._socket.resume_reading()
+        self.socket.resume_reading()
 
     def on_closed(self) -> None:
         """Leave everything."""
@@ -134,15 +132,12 @@ class Connection:
 
     # --- what members call ---
 
-    def deliver(self, member: SocketMember, results: Sequence[Result], data: bytes) -> None:
-        """Send results, or keep the newest of each job while the client does not read."""
-        if not self._socket.is_full:
-            self._socket.write(data)
-            return
+    def hold(self, member: SocketMember, results: Sequence[Result]) -> None:
+        """Keep the newest state of each job while the client does not read."""
         for job_id, payload in results:
             self._held[(member, job_id)] = payload
         if sum(map(len, self._held.values())) > MAX_HELD_BYTES:
-            self._socket.close(TRY_AGAIN_LATER, "Too much is waiting to be read")
+            self.socket.close(TRY_AGAIN_LATER, "Too much is waiting to be read")
 
     def holds(self, member: SocketMember) -> bool:
         """Whether something of a member's waits to be sent."""
@@ -165,11 +160,11 @@ class Connection:
 
     def ping(self) -> None:
         """Ask for a sign of life; without one since the last ping, hang up."""
-        if not self._socket.answered_ping:
-            self._socket.abort()
+        if not self.socket.answered_ping:
+            self.socket.abort()
             return
-        self._socket.answered_ping = False
-        self._socket.write(frames.ping())
+        self.socket.answered_ping = False
+        self.socket.write(frames.ping())
 
     def forbid(self, reason: str) -> None:
         """Tell every operation, then close with 4403: clients come back with a new token."""
@@ -178,7 +173,7 @@ class Connection:
         for operation_id, operation in list(self._operations.items()):
             self._stop(operation)
             self._end(operation_id, {"type": "error", "payload": [error]})
-        self._socket.close(4403, f"Forbidden: {reason}")
+        self.socket.close(4403, f"Forbidden: {reason}")
 
     def _is_in_rate(self) -> bool:
         now_s = time.monotonic()
@@ -191,11 +186,11 @@ class Connection:
         if self._is_initialised:
             self.forbid("the token has expired")
         else:
-            self._socket.close(4408, "Connection initialisation timeout")
+            self.socket.close(4408, "Connection initialisation timeout")
 
     def _init(self, message: Init) -> None:
         if self._is_initialised:
-            self._socket.close(4429, "Too many initialisation requests")
+            self.socket.close(4429, "Too many initialisation requests")
             return
         self._is_initialised = True
         self._expiry.cancel()
@@ -205,13 +200,13 @@ class Connection:
         sockets, request = self._sockets, self._request
         await apply_token(sockets.verifier, sockets.app, request, token_of_payload(payload))
         if request.refusal is not None:
-            self._socket.close(4403, f"Forbidden: {request.refusal.message}")
+            self.socket.close(4403, f"Forbidden: {request.refusal.message}")
             return
         if request.viewer is not None:
             try:
                 sockets.caps.take("user", request.viewer.user_id)
             except TooManySocketsError as error:
-                self._socket.close(TRY_AGAIN_LATER, str(error))
+                self.socket.close(TRY_AGAIN_LATER, str(error))
                 return
             self._user = request.viewer.user_id
             left_s = max(0.0, request.viewer.expires_at_s - time.time())
@@ -224,9 +219,9 @@ class Connection:
     def _subscribe(self, message: Subscribe) -> None:
         operation_id = message.id
         if not self._is_acknowledged:
-            self._socket.close(4401, "Unauthorized")
+            self.socket.close(4401, "Unauthorized")
         elif operation_id in self._operations:
-            self._socket.close(4409, f"Subscriber for {operation_id} already exists")
+            self.socket.close(4409, f"Subscriber for {operation_id} already exists")
         elif len(self._operations) >= MAX_OPERATIONS:
             text = f"{MAX_OPERATIONS} operations at once are allowed on a socket. Complete some."
             error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
@@ -238,7 +233,7 @@ class Connection:
         if asked.query and not asked.names_document:
             self._begin(operation_id, asked.query, asked)
         else:
-            task = self._sockets.start(self._look_up(operation_id, asked))
+            task = self._sockets.start(self._look_up(operation_id, asked), self.viewer)
             self._operations[operation_id] = task
 
     async def _look_up(self, operation_id: str, asked: Parameters) -> None:
@@ -260,7 +255,7 @@ class Connection:
             return
         node = get_operation_ast(checked.document, asked.operation_name)
         if node is None or node.operation is not OperationType.SUBSCRIPTION:
-            task = self._sockets.start(self._execute(operation_id, text, asked))
+            task = self._sockets.start(self._execute(operation_id, text, asked), self.viewer)
             self._operations[operation_id] = task
             return
         member = SocketMember(self, operation_id)
@@ -314,7 +309,7 @@ class Connection:
 
     def _send(self, message: dict[str, Any]) -> None:
         payload = msgspec.json.encode(message)
-        self._socket.write(frames.header(Opcode.TEXT, len(payload)) + payload)
-        if self._socket.is_full:
+        self.socket.write(frames.header(Opcode.TEXT, len(payload)) + payload)
+        if self.socket.is_full:
             # No new questions before the answers are read.
-            self._socket.pause_reading()
+            self.socket.pause_reading()

@@ -15,6 +15,8 @@ from graphql import (
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -39,6 +41,11 @@ class Checked:
     document: DocumentNode | None
     errors: Sequence[GraphQLError]
     cost: int = 0
+
+    def is_subscription(self, operation_name: str | None) -> bool:
+        """Whether the operation with this name, or the only one, is a subscription."""
+        node = get_operation_ast(self.document, operation_name) if self.document else None
+        return node is not None and node.operation is OperationType.SUBSCRIPTION
 
 
 class _Known:
@@ -109,7 +116,8 @@ class Documents:
         # What is too large or too expensive is not worth a validation.
         errors = check_lists(variables) or self._check_cost(cost) or self._validate(known)
         if not errors and operation is None:
-            errors = [GraphQLError("Name one of the document's operations in `operationName`.")]
+            message = "Name one of the document's operations in `operationName`."
+            errors = [GraphQLError(message, extensions={"code": "BAD_REQUEST"})]
         return Checked(known.document, errors, cost)
 
     def is_valid(self, text: str) -> bool:

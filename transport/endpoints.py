@@ -13,15 +13,17 @@ from transport.masking import Masking
 from transport.operations import Operations
 from transport.page import BUILT
 from transport.persisted import PersistedDocuments
+from transport.tracing import TracedOperations
 
 if TYPE_CHECKING:
     from core.settings import Settings
+    from core.tracing import Tracing
 
 PAGE_DOCUMENTS = BUILT / "page" / "documents.json"
 """What the page asks for, written when it is built."""
 
 
-def open_operations(settings: Settings) -> Operations:
+def open_operations(settings: Settings, tracing: Tracing) -> Operations:
     """Build it; one per process. Raises DocumentsFileError."""
     introspection = settings.introspection
     if introspection is None:
@@ -29,7 +31,8 @@ def open_operations(settings: Settings) -> Operations:
     own = [PAGE_DOCUMENTS] if PAGE_DOCUMENTS.is_file() else []
     registered = load_documents([*own, *settings.documents_files])
     documents: list[Documents] = []
-    schema = build_schema([Masking, lambda: CheckedDocuments(documents[0])])
+    traced = [lambda: TracedOperations(tracing)] if tracing.is_on else []
+    schema = build_schema([Masking, lambda: CheckedDocuments(documents[0]), *traced])
     documents.append(
         Documents(
             core_schema(schema),

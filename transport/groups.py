@@ -11,21 +11,23 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from graphql import GraphQLError
 
-from core.log import get_logger
+from core.vocabulary import JobState
 from transport.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from db.records import JobRecord
-    from jobs.feed import Feed
+    from jobs.changes import JobChange
+    from jobs.feed import Feed, FollowedJob
     from transport.renderers import Renderer
 
 Result: TypeAlias = "tuple[UUID, bytes]"
 """A job's id, and the `{"data": …}` that says how the job is now."""
 
-_log = get_logger(__name__)
+Version: TypeAlias = "tuple[FollowedJob, JobChange]"
+Shown: TypeAlias = "tuple[int, bytes]"
+"""A version's number and its result."""
 
 
 class Wire(Protocol):
@@ -86,14 +88,13 @@ class Group:
         self._on_changed = on_changed
         self._on_empty = on_empty
         self._members: dict[Member, None] = {}
-        self._changed: list[JobRecord] = []
-        # What every member has been sent, by job; complete once the group is open.
-        self._shown: dict[UUID, bytes] = {}
-        self._versions: dict[UUID, int] = {}
-        self._running: set[UUID] = set()
+        self._changed: list[Version] = []
+        # The versions that every member has been sent; complete once the group is open.
+        self._shown: dict[FollowedJob, Shown] = {}
+        self._running: set[FollowedJob] = set()
         self._is_open = False
         self._is_over = False
-        self._waiting: dict[UUID, JobRecord] = {}
+        self._waiting: dict[FollowedJob, JobChange] = {}
         self._is_rendering = False
 
     @property
@@ -105,7 +106,8 @@ class Group:
         """Add a member; it gets its snapshot now, or when the group opens."""
         self._members[member] = None
         if self._is_open:
-            self._deliver(list(self._shown.items()), [member])
+            results = [(job.id, payload) for job, (_, payload) in self._shown.items()]
+            self._deliver(results, [member])
 
     def leave(self, member: Member) -> None:
         """Send nothing more to a member. The last one closes the group."""
@@ -116,51 +118,50 @@ class Group:
         """Read what the jobs are now and show it. Never raises: members are told."""
         try:
             jobs = await self._feed.watch(self._job_ids, self._user_id, self)
-            self._running = {job.id for job in jobs if not job.state.is_terminal}
-            self._versions = {job.id: job.version for job in jobs}
-            rendered = [self._renderer.now(job) for job in jobs]
+            versions = [(job, job.newest) for job in jobs if job.newest is not None]
+            rendered = [self._renderer.now(job, change) for job, change in versions]
             if None in rendered:
                 self._is_rendering = True
-                rendered = await asyncio.gather(*map(self._renderer.soon, jobs))
+                soon = [self._renderer.soon(job, change) for job, change in versions]
+                rendered = await asyncio.gather(*soon)
                 self._is_rendering = False
         except Exception as error:
             self._fail(error)
             return
-        results = [
-            (job.id, payload) for job, payload in zip(jobs, rendered, strict=True) if payload
-        ]
         self._is_open = True
-        self._show(results)
+        self._running = {job for job, change in versions if _is_alive(change)}
+        self._show(
+            [(*version, one) for version, one in zip(versions, rendered, strict=True) if one]
+        )
         self.flush()
         if self.needs_rendering:
             await self.render_waiting()
 
-    def on_job(self, job: JobRecord) -> None:
+    def on_change(self, job: FollowedJob, change: JobChange) -> None:
         """A job has a newer version."""
         if not self._changed:
             self._on_changed(self)
-        self._changed.append(job)
+        self._changed.append((job, change))
 
     def flush(self) -> None:
         """Show what has changed since the last call, as far as it can be rendered at once."""
         if not self._is_open or self._is_over:
             return
         changed, self._changed = self._changed, []
-        results: list[Result] = []
-        for job in changed:
-            if job.version <= self._versions[job.id]:
+        rendered: list[tuple[FollowedJob, JobChange, bytes]] = []
+        for job, change in changed:
+            if change.version <= self._shown[job][0]:
                 continue  # it came before the snapshot
-            self._versions[job.id] = job.version
-            payload = None if self._waiting or self._is_rendering else self._renderer.now(job)
+            payload = None
+            if not self._waiting and not self._is_rendering:
+                payload = self._renderer.now(job, change)
             if payload is None:
                 # Newest only: what is slow to render must not pile up.
-                self._waiting[job.id] = job
-                continue
-            results.append((job.id, payload))
-            if job.state.is_terminal:
-                self._running.discard(job.id)
-        if results:
-            self._show(results)
+                self._waiting[job] = change
+            else:
+                rendered.append((job, change, payload))
+        if rendered:
+            self._show(rendered)
 
     @property
     def needs_rendering(self) -> bool:
@@ -172,25 +173,36 @@ class Group:
         self._is_rendering = True
         try:
             while self._waiting and not self._is_over:
-                jobs = list(self._waiting.values())
+                versions = list(self._waiting.items())
                 self._waiting.clear()
-                payloads = await asyncio.gather(*map(self._renderer.soon, jobs))
-                self._running -= {job.id for job in jobs if job.state.is_terminal}
-                self._show([(job.id, one) for job, one in zip(jobs, payloads, strict=True)])
+                soon = [self._renderer.soon(job, change) for job, change in versions]
+                payloads = await asyncio.gather(*soon)
+                self._show(
+                    [(*one, payload) for one, payload in zip(versions, payloads, strict=True)]
+                )
         except Exception as error:
             self._fail(error)
         finally:
             self._is_rendering = False
 
-    def _show(self, results: list[Result]) -> None:
+    def _show(self, rendered: list[tuple[FollowedJob, JobChange, bytes]]) -> None:
         if self._is_over:
             return
-        self._shown.update(results)
+        results: list[Result] = []
+        for job, change, payload in rendered:
+            self._shown[job] = (change.version, payload)
+            results.append((job.id, payload))
+            if not _is_alive(change):
+                self._running.discard(job)
+        # As a list: whoever cannot be written to any more leaves while this goes on.
         self._deliver(results, list(self._members))
         if not self._running and not self._waiting and not self._changed:
             self._end()
 
-    def _deliver(self, results: Sequence[Result], members: Iterable[Member]) -> None:
+    def _deliver(self, results: Sequence[Result], members: Sequence[Member]) -> None:
+        if len(members) == 1:
+            members[0].deliver(results, members[0].wire.parts(results))
+            return
         parts: dict[Wire, list[bytes]] = {}
         for member in members:
             wire = member.wire
@@ -219,3 +231,8 @@ class Group:
         self._members.clear()
         self._feed.unwatch(self._job_ids, self)
         self._on_empty()
+
+
+def _is_alive(change: JobChange) -> bool:
+    # Not by a set of states: hashing a member of an enum calls Python.
+    return change.state is JobState.RUNNING or change.state is JobState.PENDING

@@ -8,24 +8,27 @@ import msgspec
 from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from transport.negotiation import JSON, negotiate
+from transport.masking import mask
+from transport.negotiation import JSON, Accepted, negotiate
 from transport.operations import refused
 from transport.parameters import Parameters, read_parameters
 from transport.problem import Problem
 from transport.status import status_of
+from transport.streams import SingleResult, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
     from strawberry.types import ExecutionResult
 
-    from resolvers.context import App
     from schema.context import Context
+    from transport.documents import Checked
     from transport.operations import Operations
+    from transport.streams import Streams
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What a multipart body holds besides the photo: the document, boundaries, headers."""
@@ -48,80 +51,121 @@ class HttpEndpoint:
         self._max_form_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; everything but a bug of ours is GraphQL JSON."""
+        """Answer one request; everything but a bug of ours is GraphQL JSON, or a stream of it."""
         request = Request(scope, receive)
-        response = await self._answer(request)
-        if request.method == "GET":
-            # Another viewer's answer, or another media type's, is another answer.
-            response.headers["vary"] = "accept, authorization"
+        answer = await self._answer(request)
         try:
-            await response(scope, receive, send)
+            await answer(scope, receive, send)
         finally:
             # Uploaded files are temporary files, closed by whoever asked for the form.
             if form := getattr(request.state, "form", None):
                 await form.close()
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> ASGIApp:
         media_type = JSON
         try:
             if request.method not in ("GET", "POST"):
                 raise Problem(
                     405, "METHOD_NOT_ALLOWED", "Send GET or POST.", {"allow": "GET, POST"}
                 )
-            media_type = negotiate(request.headers.get("accept"))
-            parameters = await read_parameters(request, self._max_form_bytes)
-            return await self._execute(request, parameters, media_type)
+            accepted = negotiate(request.headers.get("accept"))
+            media_type = accepted.media_type or JSON
+            asked = await read_parameters(request, self._max_form_bytes)
+            return await self._operate(request, asked, accepted)
         except Problem as problem:
             return _response(problem.body, problem.status, media_type, problem.headers)
 
-    async def _result(self, request: Request, asked: Parameters) -> ExecutionResult:
-        app: App = request.app.state.service
+    async def _operate(self, request: Request, asked: Parameters, accepted: Accepted) -> ASGIApp:
+        operations = self._operations
         try:
-            text = await self._operations.resolve(asked, app)
+            text = await operations.resolve(asked, request.app.state.service)
         except GraphQLError as refusal:
-            return refused(refusal)
-        allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
+            return _answered(refused(refusal), accepted)
         context = await self._make_context(request)
-        return await self._operations.execute(text, asked, context, allowed)
-
-    async def _execute(self, request: Request, parameters: Parameters, media_type: str) -> Response:
+        checked = operations.documents.check(text, asked.operation_name, asked.variables)
+        if checked.is_subscription(asked.operation_name):
+            return self._stream(request, context, asked, text, checked, accepted)
+        if checked.errors:
+            masked = [mask(error, asked.operation_name) for error in checked.errors]
+            return _answered(refused(*masked), accepted)
+        allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
         try:
-            result = await self._result(request, parameters)
-        except CannotGetOperationTypeError:
+            result = await operations.execute(text, asked, context, allowed)
+        except InvalidOperationTypeError:
+            # GET is safe: it can come from a link or an image of another site.
+            raise Problem(
+                405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"}
+            ) from None
+        return _answered(result, accepted)
+
+    def _stream(
+        self,
+        request: Request,
+        context: Context,
+        asked: Parameters,
+        text: str,
+        checked: Checked,
+        accepted: Accepted,
+    ) -> ASGIApp:
+        if accepted.stream is None:
             raise Problem(
                 400,
                 "BAD_REQUEST",
-                "Name one of the document's operations in `operationName`.",
-            ) from None
-        except InvalidOperationTypeError as error:
-            raise _wrong_operation(error.operation_type) from None
-        errors = [dict(error.formatted) for error in result.errors or ()]
-        was_executed = result.data is not None or any("path" in error for error in errors)
-        status, headers = status_of(
-            media_type,
-            has_data=result.data is not None,
-            was_executed=was_executed,
-            errors=errors,
+                "Subscriptions are answered over a websocket (graphql-transport-ws), or as a stream"
+                " to whoever accepts text/event-stream.",
+            )
+        if refusal := context.request.refusal:
+            # Clients come with a new token after a status, not after an error in the stream.
+            status, headers = status_of(
+                JSON,
+                has_data=False,
+                was_executed=False,
+                errors=[{"extensions": refusal.extensions}],
+            )
+            raise Problem(status, refusal.code, refusal.message, headers)
+        streams: Streams = request.state.streams
+        stream = Stream(
+            streams,
+            accepted.stream,
+            context.request,
+            asked,
+            text,
+            checked,
+            timeout_s=self._operations.timeout_s,
+            link=getattr(request.state, "link", None),
         )
-        body: dict[str, Any] = {"data": result.data} if was_executed or not errors else {}
-        if errors:
-            body["errors"] = errors
-        if result.extensions:
-            body["extensions"] = result.extensions
-        return _response(body, status, media_type, headers)
+        streams.take(stream)
+        return stream
 
 
-def _wrong_operation(kind: OperationType) -> Problem:
-    if kind is OperationType.SUBSCRIPTION:
-        message = "Subscriptions are answered over a websocket (graphql-transport-ws)."
-        return Problem(400, "BAD_REQUEST", message)
-    # GET is safe: it can come from a link or an image of another site.
-    return Problem(405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"})
+def _answered(result: ExecutionResult, accepted: Accepted) -> ASGIApp:
+    errors = [dict(error.formatted) for error in result.errors or ()]
+    was_executed = result.data is not None or any("path" in error for error in errors)
+    body: dict[str, Any] = {"data": result.data} if was_executed or not errors else {}
+    if errors:
+        body["errors"] = errors
+    if result.extensions:
+        body["extensions"] = result.extensions
+    if accepted.media_type is None and accepted.stream is not None:
+        return SingleResult(accepted.stream, body)
+    media_type = accepted.media_type or JSON
+    status, headers = status_of(
+        media_type,
+        has_data=result.data is not None,
+        was_executed=was_executed,
+        errors=errors,
+    )
+    return _response(body, status, media_type, headers)
 
 
 def _response(body: object, status: int, media_type: str, headers: Mapping[str, str]) -> Response:
     return Response(
         msgspec.json.encode(body),
         status_code=status,
-        headers={**headers, "content-type": f"{media_type}; charset=utf-8"},
+        headers={
+            **headers,
+            "content-type": f"{media_type}; charset=utf-8",
+            # Another viewer's answer, or another media type's, is another answer.
+            "vary": "accept, authorization",
+        },
     )

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 HEADERS_DEADLINE_S = 10.0
 """From the connection, or a request's first byte on a kept one, to the end of its headers."""
@@ -22,6 +23,31 @@ MAX_HEADERS_BYTES = 64 * 1024
 
 _TIMEOUT = b"408 Request Timeout"
 _TOO_LARGE = b"431 Request Header Fields Too Large"
+
+
+class Link:
+    """What a request may know of its connection: `link` in the scope's state."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._on_drain: Callable[[], None] | None = None
+        self._is_draining = False
+
+    def abort(self) -> None:
+        """Cut the connection off, whatever has been written to it."""
+        self._transport.abort()
+
+    def call_on_drain(self, callback: Callable[[], None] | None) -> None:
+        """Call back when the server is about to stop; at once, if it already is."""
+        self._on_drain = callback
+        if self._is_draining and callback:
+            callback()
+
+    def drain(self) -> None:
+        """The server is about to stop."""
+        self._is_draining = True
+        if self._on_drain:
+            self._on_drain()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -33,6 +59,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as uvicorn has it
         """Start to wait for the first request."""
         super().connection_made(transport)
+        self._link = Link(transport)
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -51,6 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start to wait for the headers of one more request."""
         super().on_message_begin()
+        self.scope.setdefault("state", {})["link"] = self._link
         if self._headers_timer is None:
             self._await_headers()
 
@@ -58,6 +86,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Stop waiting."""
         self._stop_waiting()
         super().on_headers_complete()
+
+    def shutdown(self) -> None:
+        """Serve what is being served, and nothing more; what has no end is told to end."""
+        super().shutdown()
+        self._link.drain()
 
     def _await_headers(self) -> None:
         self._headers_bytes = 0

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from structlog.contextvars import bind_contextvars
+
 from core.auth import bearer_token
 from core.errors import RequestError, Unauthenticated
+from core.log import user_tag
 from resolvers.context import Request
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ async def apply_token(verifier: Verifier, app: App, request: Request, token: str
                 request.refusal = Unauthenticated("The token was revoked. Please sign in again.")
             else:
                 request.viewer, request.refusal = viewer, None
+                bind_contextvars(user=user_tag(viewer.user_id))
     return request
 
 

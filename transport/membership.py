@@ -44,10 +44,11 @@ _wire_for = lru_cache(maxsize=256)(SocketWire)
 class SocketMember:
     """A member whose results go to a websocket under an operation's id."""
 
-    __slots__ = ("_connection", "_id", "group", "has_ended", "operation_id", "wire")
+    __slots__ = ("_connection", "_id", "_socket", "group", "has_ended", "operation_id", "wire")
 
     def __init__(self, connection: Connection, operation_id: str) -> None:
         self._connection = connection
+        self._socket = connection.socket
         self.operation_id = operation_id
         self._id = msgspec.json.encode(operation_id)
         self.wire = _wire_for(len(self._id))
@@ -61,7 +62,11 @@ class SocketMember:
 
     def deliver(self, results: Sequence[Result], parts: list[bytes]) -> None:
         """Send results."""
-        self._connection.deliver(self, results, self._id.join(parts))
+        socket = self._socket
+        if socket.is_full:
+            self._connection.hold(self, results)
+        else:
+            socket.write(self._id.join(parts))
 
     def end(self) -> None:
         """Complete, after everything that waits."""

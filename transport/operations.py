@@ -70,6 +70,6 @@ class Operations:
             return refused(GraphQLError(error.message, extensions=error.extensions))
 
 
-def refused(error: GraphQLError) -> ExecutionResult:
+def refused(*errors: GraphQLError) -> ExecutionResult:
     """The result of an operation that has none."""
-    return ExecutionResult(data=None, errors=[error])
+    return ExecutionResult(data=None, errors=list(errors))

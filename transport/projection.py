@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 
     from resolvers.facts import Facts
 
-Read: TypeAlias = "Callable[[Any, JobRecord, Facts], Any]"
-"""A field's value: of the object that it is a field of, the job, and what else is known."""
+Read: TypeAlias = "Callable[[Any, JobRecord, JobChange, Facts], Any]"
+"""A field's value: of the object that it is a field of, the job as it was read, what it is now, and
+what else is known."""
 
 NULL = b"null"
 
@@ -54,14 +55,13 @@ class _NotFlatError(Exception):
 
 
 # Fields that are objects: how the object comes about. The same as their resolvers do.
+# A change has all attributes of a record that these look at.
 _NESTED: dict[tuple[str, str], Read] = {
-    ("Job", "preview"): lambda _o, job, _f: (
-        Preview(key=job.preview_key) if job.preview_key else None
-    ),
-    ("Job", "image"): lambda _o, job, _f: Image.from_job(job),
-    ("Job", "fallOver"): lambda _o, job, _f: FallOver.from_job(job),
-    ("Job", "error"): lambda _o, job, _f: JobError.from_job(job),
-    ("Job", "eta"): lambda _o, job, facts: Eta.from_estimate(facts.eta(job)),
+    ("Job", "preview"): lambda _o, _j, now, _f: Preview(key=now.preview_key or ""),
+    ("Job", "image"): lambda _o, _j, now, _f: Image.from_job(cast("JobRecord", now)),
+    ("Job", "fallOver"): lambda _o, _j, now, _f: FallOver.from_job(cast("JobRecord", now)),
+    ("Job", "error"): lambda _o, _j, now, _f: JobError.from_job(cast("JobRecord", now)),
+    ("Job", "eta"): lambda _o, job, now, facts: Eta.from_estimate(facts.eta(job, now)),
 }
 # Without this attribute there is no such object: most versions have none of them.
 _ABSENT: dict[tuple[str, str], str] = {
@@ -72,14 +72,14 @@ _ABSENT: dict[tuple[str, str], str] = {
 }
 # Fields with resolvers whose values are leaves.
 _RESOLVED: dict[tuple[str, str], Read] = {
-    ("Job", "queuePosition"): lambda _o, job, facts: facts.queue_position(job),
-    ("Job", "promptHash"): lambda _o, job, facts: _of(facts.generation(job), "prompt_hash"),
-    ("Job", "assembledPrompt"): lambda _o, job, facts: _of(
+    ("Job", "queuePosition"): lambda _o, _j, now, facts: facts.queue_position(now),
+    ("Job", "promptHash"): lambda _o, job, _n, facts: _of(facts.generation(job), "prompt_hash"),
+    ("Job", "assembledPrompt"): lambda _o, job, _n, facts: _of(
         facts.generation(job), "assembled_prompt"
     ),
-    ("Preview", "url"): lambda preview, _j, facts: facts.url(preview.key),
-    ("Image", "url"): lambda image, _j, facts: facts.url(image.key),
-    ("Image", "thumbnailUrl"): lambda image, _j, facts: facts.url(image.thumbnail_key),
+    ("Preview", "url"): lambda preview, _j, _n, facts: facts.url(preview.key),
+    ("Image", "url"): lambda image, _j, _n, facts: facts.url(image.key),
+    ("Image", "thumbnailUrl"): lambda image, _j, _n, facts: facts.url(image.thumbnail_key),
 }
 
 
@@ -88,7 +88,7 @@ def _of(record: Any, name: str) -> Any:
 
 
 class _Field:
-    """A field's value as a Python expression of JSON bytes, over `obj`, `job` and `facts`.
+    """A field's value as a Python expression of JSON bytes, over `obj`, `job`, `now` and `facts`.
 
     Expressions are made of names of our own attributes and of `names`; nothing of a client's
     document is in them, its words are in the pieces around.
@@ -123,23 +123,25 @@ class Projection:
             _function(_bytes_of([field]), names) if field.is_constant else None
             for field in shape.fields
         ]
-        self.render: Callable[[bytes, JobRecord, Facts], bytes] = _function(
+        self.render: Callable[[bytes, JobRecord, JobChange, Facts], bytes] = _function(
             f"template % {_bytes_of(changing)}", names
         )
         """`{"data": …}` for one version of a job, by its template. Raises NotKnownYet."""
 
-    def template(self, job: JobRecord, facts: Facts) -> bytes:
+    def template(self, job: JobRecord, now: JobChange, facts: Facts) -> bytes:
         """What `render` needs for all versions of a job: room is left for what can change."""
         parts = [_escaped(self._pieces[0])]
         for write, piece in zip(self._constants, self._pieces[1:], strict=True):
-            parts.append(b"%b" if write is None else _escaped(write(b"", job, facts)[0]))
+            parts.append(b"%b" if write is None else _escaped(write(b"", job, now, facts)[0]))
             parts.append(_escaped(piece))
         return b"".join(parts)
 
 
-def _function(expression: str, names: dict[str, Any]) -> Callable[[bytes, JobRecord, Facts], Any]:
+def _function(
+    expression: str, names: dict[str, Any]
+) -> Callable[[bytes, JobRecord, JobChange, Facts], Any]:
     # Compiled once per document: a call per field would cost more than all that the fields do.
-    source = f"lambda template, job, facts: {expression}"
+    source = f"lambda template, job, now, facts: {expression}"
     return eval(source, names)  # noqa: S307  # see _Field: no word of a client's is in it
 
 
@@ -201,7 +203,7 @@ class _Compiler:
             raise _NotFlatError
         nullable = not isinstance(field_type, GraphQLNonNull)
         if read := _RESOLVED.get((kind.name, name)):
-            value = f"{self._name(read)}({'job' if kind.name == 'Job' else 'obj'}, job, facts)"
+            value = f"{self._name(read)}({'job' if kind.name == 'Job' else 'obj'}, job, now, facts)"
             return _Field(self._leaf(value, named, nullable=nullable))
         attribute = _attribute(kind, name)
         if kind.name != "Job":
@@ -209,7 +211,8 @@ class _Compiler:
         if attribute not in JobRecord.__struct_fields__:
             raise _NotFlatError
         is_constant = attribute not in JobChange.__struct_fields__ or attribute == "id"
-        expression = self._leaf(f"job.{attribute}", named, nullable=nullable)
+        owner = "job" if is_constant else "now"
+        expression = self._leaf(f"{owner}.{attribute}", named, nullable=nullable)
         return _Field(expression, is_constant=is_constant)
 
     def _leaf(self, value: str, kind: GraphQLLeafType, *, nullable: bool) -> str:
@@ -225,15 +228,15 @@ class _Compiler:
 
     def _nested(self, make: Read, shape: _Shape, absent: str | None) -> _Field:
         template = b"%b".join(_escaped(piece) for piece in shape.pieces)
-        source = f"lambda template, obj, job, facts: template % {_bytes_of(shape.fields)}"
+        source = f"lambda template, obj, job, now, facts: template % {_bytes_of(shape.fields)}"
         write = eval(source, self.names)  # noqa: S307  # see _Field
 
-        def render(job: JobRecord, facts: Facts) -> bytes:
-            inner = make(None, job, facts)
-            return NULL if inner is None else write(template, inner, job, facts)
+        def render(job: JobRecord, now: JobChange, facts: Facts) -> bytes:
+            inner = make(None, job, now, facts)
+            return NULL if inner is None else write(template, inner, job, now, facts)
 
-        call = f"{self._name(render)}(job, facts)"
-        return _Field(f"(NULL if job.{absent} is None else {call})" if absent else call)
+        call = f"{self._name(render)}(job, now, facts)"
+        return _Field(f"(NULL if now.{absent} is None else {call})" if absent else call)
 
     def _name(self, value: object) -> str:
         """A name of this value's in the expressions."""

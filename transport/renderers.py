@@ -11,11 +11,11 @@ from schema.jobs import Job
 from transport.masking import mask
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from graphql import ExecutionResult
 
     from db.records import JobRecord
+    from jobs.changes import JobChange
+    from jobs.feed import FollowedJob
     from resolvers.facts import Facts
     from transport.execution import Execution
     from transport.projection import Projection
@@ -24,45 +24,48 @@ if TYPE_CHECKING:
 class Renderer(Protocol):
     """Renders results of one group of subscriptions: same document, variables and rights."""
 
-    def now(self, job: JobRecord) -> bytes | None:
-        """The result, if nothing has to be waited for."""
+    def now(self, job: FollowedJob, change: JobChange) -> bytes | None:
+        """The result for a version of a job, if nothing has to be waited for."""
         ...
 
-    async def soon(self, job: JobRecord) -> bytes:
-        """The result, after everything that it needs was read."""
+    async def soon(self, job: FollowedJob, change: JobChange) -> bytes:
+        """The same, after everything that it needs was read."""
         ...
 
 
 class Projecting:
     """The compiled way."""
 
-    __slots__ = ("_facts", "_projection", "_templates")
+    __slots__ = ("_facts", "_projection", "_render", "_templates")
 
     def __init__(self, projection: Projection, facts: Facts) -> None:
         self._projection = projection
+        self._render = projection.render
         self._facts = facts
-        self._templates: dict[UUID, bytes] = {}
+        self._templates: dict[FollowedJob, tuple[bytes, JobRecord]] = {}
 
-    def now(self, job: JobRecord) -> bytes | None:
+    def now(self, job: FollowedJob, change: JobChange) -> bytes | None:
         """The result; None while a fact is missing."""
+        template, read = self._templates.get(job) or self._prepare(job, change)
         try:
-            return self._render(job)
+            return self._render(template, read, change, self._facts)
         except NotKnownYet:
             return None
 
-    async def soon(self, job: JobRecord) -> bytes:
+    async def soon(self, job: FollowedJob, change: JobChange) -> bytes:
         """The result, facts fetched. Raises what the database raises."""
+        template, read = self._templates.get(job) or self._prepare(job, change)
         while True:
             try:
-                return self._render(job)
+                return self._render(template, read, change, self._facts)
             except NotKnownYet as missing:
                 await self._facts.fetch(missing)
 
-    def _render(self, job: JobRecord) -> bytes:
-        template = self._templates.get(job.id)
-        if template is None:
-            template = self._templates[job.id] = self._projection.template(job, self._facts)
-        return self._projection.render(template, job, self._facts)
+    def _prepare(self, job: FollowedJob, change: JobChange) -> tuple[bytes, JobRecord]:
+        assert job.read is not None
+        template = self._projection.template(job.read, change, self._facts)
+        prepared = self._templates[job] = (template, job.read)
+        return prepared
 
 
 class Executing:
@@ -72,13 +75,13 @@ class Executing:
         self._execution = execution
         self._operation_name = operation_name
 
-    def now(self, job: JobRecord) -> bytes | None:
+    def now(self, job: FollowedJob, change: JobChange) -> bytes | None:
         """Always None: some resolver may have to wait."""
-        del job
+        del job, change
 
-    async def soon(self, job: JobRecord) -> bytes:
+    async def soon(self, job: FollowedJob, change: JobChange) -> bytes:
         """The result. Errors are part of it, nothing is raised."""
-        result = await self._execution.result(Job.from_record(job))
+        result = await self._execution.result(Job.from_record(job.at(change)))
         return msgspec.json.encode(self._payload(result))
 
     def _payload(self, result: ExecutionResult) -> dict[str, Any]:

@@ -7,17 +7,20 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from core.log import get_logger
+from structlog.contextvars import bind_contextvars
+
+from core.log import get_logger, user_tag
 from schema.context import Context
 from schema.loaders import make_loaders
 from transport.caps import Caps, TooManySocketsError
 from transport.connection import TRY_AGAIN_LATER, Connection
+from transport.correlation import new_request_id
 from transport.handshake import HandshakeError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from core.auth import Verifier
+    from core.auth import Verifier, Viewer
     from resolvers.context import App, Request
     from transport.handshake import Handshake
     from transport.operations import Operations
@@ -70,10 +73,12 @@ class Sockets:
             tasks.create_task(self._ping_forever())
             tasks.create_task(self._watch_revocations())
 
-    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a part of an operation, which must not raise."""
+    def start(
+        self, work: Coroutine[Any, Any, None], viewer: Viewer | None = None
+    ) -> asyncio.Task[None]:
+        """Run a part of an operation of this viewer's, which must not raise."""
         assert self._tasks is not None, "Sockets.run is not running"
-        return self._tasks.create_task(self._guarded(work))
+        return self._tasks.create_task(self._guarded(work, viewer))
 
     def context(self, request: Request) -> Context:
         """What resolvers of a socket's operation get."""
@@ -129,7 +134,10 @@ class Sockets:
         _log.warning("socket of a foreign page refused, see ALLOWED_ORIGINS", origin=origin[:200])
         return False
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Coroutine[Any, Any, None], viewer: Viewer | None) -> None:
+        bind_contextvars(request=new_request_id())
+        if viewer is not None:
+            bind_contextvars(user=user_tag(viewer.user_id))
         try:
             await work
         except Exception:

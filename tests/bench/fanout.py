@@ -17,14 +17,14 @@ from tests.bench.figures import Sample
 from tests.bench.load import loading
 from tests.bench.machine import cpu_s, memory_kb
 from tests.bench.publishing import Stamps, publishing
-from tests.bench.stack import running_jobs, token
+from tests.bench.stack import USERS, running_jobs, token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from db.records import JobRecord
     from tests.bench.contending import Server
-    from tests.bench.load import Load
+    from tests.bench.load import Load, Stats
     from tests.bench.plan import Plan
     from tests.bench.publishing import Publishing
     from tests.bench.stack import Stack
@@ -91,7 +91,8 @@ async def _figures(
     jobs: Sequence[JobRecord],
     stamps: Stamps,
 ) -> dict[str, float]:
-    async with loading(server.port, _plan(case, jobs), stamps.base_ns) as load:
+    plan = sockets_of(jobs, case.sockets, case.document)
+    async with loading(server.port, plan, stamps.base_ns) as load:
         figures = await _connect(case, server, load)
         if case.cost_s:
             # What a server compiles or caches, it has compiled and cached then.
@@ -104,17 +105,18 @@ async def _figures(
     return figures
 
 
-def _plan(case: Case, jobs: Sequence[JobRecord]) -> list[tuple[object, object]]:
-    tokens: dict[str, str] = {job.user_id: "" for job in jobs}
-    for number in range(len(tokens)):
-        tokens[jobs[number].user_id] = token(number)
-    plan: list[tuple[object, object]] = []
-    for number in range(case.sockets):
-        job = jobs[number % len(jobs)]
-        payload = {"authorization": f"Bearer {tokens[job.user_id]}"}
-        init = {"type": "connection_init", "payload": payload}
-        plan.append((init, subscribe(case.document, [str(job.id)])))
-    return plan
+def sockets_of(
+    jobs: Sequence[JobRecord], count: int, document: str = FOLLOW
+) -> list[tuple[object, object]]:
+    """The load client's plan: sockets that share the jobs evenly, each with its owner's token."""
+    inits: list[object] = []
+    for number in range(min(USERS, len(jobs))):
+        payload = {"authorization": f"Bearer {token(number)}"}
+        inits.append({"type": "connection_init", "payload": payload})
+    numbers = [number % len(jobs) for number in range(count)]
+    return [
+        (inits[number % USERS], subscribe(document, [str(jobs[number].id)])) for number in numbers
+    ]
 
 
 async def _connect(case: Case, server: Server, load: Load) -> dict[str, float]:
@@ -171,18 +173,26 @@ async def _cost(
 async def _latency(
     case: Case, publisher: Publishing, load: Load, jobs: Sequence[JobRecord], stamps: Stamps
 ) -> dict[str, float]:
-    await load.reset(keep_latencies=True)
-    last = 0
-    async for due in _steadily(DELIVERIES_PER_S * len(jobs) / case.sockets, case.latency_s):
-        burst = [(jobs[number % len(jobs)], stamps.next()) for number in due]
-        last = burst[-1][1]
-        await publisher.publish(burst)
-    if len(jobs) == 1:
-        await load.everybody_has(last)
-    else:
-        await asyncio.sleep(SETTLE_S)
-    stats = await load.stats()
+    per_s = DELIVERIES_PER_S * len(jobs) / case.sockets
+    stats = await deliver(publisher, load, jobs, stamps, per_s=per_s, for_s=case.latency_s)
     return {"p50_ms": stats.p50_us / 1000, "p99_ms": stats.p99_us / 1000}
+
+
+async def deliver(
+    publisher: Publishing,
+    load: Load,
+    jobs: Sequence[JobRecord],
+    stamps: Stamps,
+    *,
+    per_s: float,
+    for_s: float,
+) -> Stats:
+    """Publish so many events a second, the jobs in turn; what the client counted meanwhile."""
+    await load.reset(keep_latencies=True)
+    async for due in _steadily(per_s, for_s):
+        await publisher.publish([(jobs[number % len(jobs)], stamps.next()) for number in due])
+    await asyncio.sleep(SETTLE_S)
+    return await load.stats()
 
 
 async def _steadily(per_s: float, for_s: float) -> AsyncGenerator[range, None]:

@@ -79,18 +79,34 @@ def compiled(source: str) -> Path:
 
 
 @contextlib.contextmanager
-def served(command: Sequence[str], environment: Mapping[str, str], port: int) -> Generator[Program]:
-    """Run a server alone on its core until the end of the block; it listens at the start."""
-    pinned = ["/usr/bin/env", "taskset", "-c", str(cores()[0]), *command]
-    program = Program(guarded(pinned, death_signal=signal.SIGKILL), environment)
+def pinned(
+    command: Sequence[str], environment: Mapping[str, str], *, core: int | None = None
+) -> Generator[Program]:
+    """Run a program on the servers' core, or on this one, until the end of the block."""
+    on = str(cores()[0] if core is None else core)
+    guard = guarded(["/usr/bin/env", "taskset", "-c", on, *command], death_signal=signal.SIGKILL)
+    program = Program(guard, environment)
     try:
-        until(lambda: _listens(port, program), within_s=START_S)
         yield program
     except BaseException as error:
         error.add_note(f"{command[0]} wrote:\n{program.output[-2000:]}")
         raise
     finally:
         program.close()
+
+
+@contextlib.contextmanager
+def served(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    port: int,
+    *,
+    core: int | None = None,
+) -> Generator[Program]:
+    """The same for a server; it listens when the block begins."""
+    with pinned(command, environment, core=core) as program:
+        until(lambda: _listens(port, program), within_s=START_S)
+        yield program
 
 
 def python(*arguments: str) -> list[str]:

@@ -21,9 +21,10 @@ from tests.conftest import SECRET, free_port
 from tests.servers import server_folder, valkey_server
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import AsyncGenerator, Generator, Mapping
     from pathlib import Path
 
+    from db.engine import Connection
     from db.records import JobRecord
     from tests.programs import Program
 
@@ -64,6 +65,15 @@ class Stack:
         """The path of Valkey's socket."""
         return self.valkey_url.removeprefix("unix://")
 
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection, None]:
+        """A transaction of the harness's own."""
+        async with (
+            open_database(self.settings(self.environment(0))) as database,
+            database.transaction() as connection,
+        ):
+            yield connection
+
     def settings(self, environment: Mapping[str, str]) -> Settings:
         """What a process of ours reads from this environment."""
         values: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
@@ -85,10 +95,10 @@ def running_stack() -> Generator[Stack]:
 
 
 @contextlib.contextmanager
-def our_api(environment: Mapping[str, str]) -> Generator[Program]:
-    """`mintari api` on its core."""
+def our_api(environment: Mapping[str, str], *, core: int | None = None) -> Generator[Program]:
+    """`mintari api` on the servers' core, or on this one."""
     port = int(environment["API_PORT"])
-    with served(python("-m", "mintari", "api"), environment, port) as program:
+    with served(python("-m", "mintari", "api"), environment, port, core=core) as program:
         yield program
 
 

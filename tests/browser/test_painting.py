@@ -73,6 +73,9 @@ async def test_again_with_the_same_character(open_screen: OpenScreen) -> None:
         await expect(dialog.locator("dt:has-text('Seed') + dd")).to_have_text(f"{seed}, kept")
         lineage = dialog.get_by_role("region").or_(dialog.locator(".lineage")).last
         await expect(lineage.get_by_role("listitem")).to_have_count(2)
+        # On a phone nothing of it sticks out sideways.
+        await page.set_viewport_size({"width": 360, "height": 740})
+        assert await dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
         # Its parent is a click away, and back is the way back.
         await lineage.get_by_role("button", name="A windmill on a hill").first.click()
         await expect(dialog.get_by_role("heading", level=2)).to_have_text("A windmill on a hill")

@@ -10,6 +10,7 @@ import pytest
 
 from db.migrate import upgrade
 from mintari.embedded import TEST_SETTINGS, PostgresServer, RunningServer
+from tests.chaos.form import BOTH, GEMINI
 from tests.chaos.redis_proxy import RedisProxy
 from tests.chaos.scenario import play
 from tests.chaos.stack import Stack, StandIn, product_environment, python_environment
@@ -23,7 +24,7 @@ from tests.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -51,26 +52,34 @@ class World:
     postgres: RunningServer
     valkey: RunningServer
     proxy: RedisProxy
-    stand_in: StandIn
+    stand_ins: Mapping[str, StandIn]
     stack: Stack
     rows: list[Row]
 
-    def play(self, title: str, *, latency_s: float = 0.3) -> AbstractAsyncContextManager[Scenario]:
+    def play(
+        self, title: str, *, provider: str = GEMINI, latency_s: float = 0.3
+    ) -> AbstractAsyncContextManager[Scenario]:
         """Begin a scenario; its line is called `title`."""
-        return play(title, self.stack, self.stand_in, self.rows, latency_s=latency_s)
+        return play(
+            title, self.stack, self.stand_ins, self.rows, provider=provider, latency_s=latency_s
+        )
 
 
 @dataclass(frozen=True)
 class StrictWorld:
     """Two APIs with the limits that users meet, and a worker with short deadlines."""
 
-    stand_in: StandIn
+    stand_ins: Mapping[str, StandIn]
     stack: Stack
     rows: list[Row]
 
-    def play(self, title: str, *, latency_s: float = 0.1) -> AbstractAsyncContextManager[Scenario]:
+    def play(
+        self, title: str, *, provider: str = GEMINI, latency_s: float = 0.1
+    ) -> AbstractAsyncContextManager[Scenario]:
         """Begin a scenario; its line is called `title`."""
-        return play(title, self.stack, self.stand_in, self.rows, latency_s=latency_s)
+        return play(
+            title, self.stack, self.stand_ins, self.rows, provider=provider, latency_s=latency_s
+        )
 
     def clients(self, user_id: str) -> list[Client]:
         """One user's clients, of each API one."""
@@ -90,10 +99,12 @@ def chaos_folder() -> Generator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stand_in(chaos_folder: Path) -> Generator[StandIn]:
-    running = StandIn(python_environment(chaos_folder / "cache"))
+def stand_ins(chaos_folder: Path) -> Generator[Mapping[str, StandIn]]:
+    environment = python_environment(chaos_folder / "cache")
+    running = {provider: StandIn(provider, environment) for provider in BOTH}
     yield running
-    running.close()
+    for stand_in in running.values():
+        stand_in.close()
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +124,7 @@ def chaos_valkey() -> Generator[RunningServer]:
 def world(
     chaos_postgres: CrashSafePostgres,
     chaos_valkey: RunningServer,
-    stand_in: StandIn,
+    stand_ins: Mapping[str, StandIn],
     chaos_folder: Path,
     rows: list[Row],
 ) -> Generator[World]:
@@ -122,7 +133,7 @@ def world(
     environment = product_environment(
         database_url=chaos_postgres.url,
         redis_url=proxy.url,
-        stand_in_url=stand_in.url,
+        stand_ins=stand_ins,
         pictures=chaos_folder / "pictures",
         api_port=free_port(),
     )
@@ -130,7 +141,7 @@ def world(
     stack = Stack({**environment, **cache}, clocks=CLOCKS_OFF_S)
     try:
         stack.start()
-        yield World(chaos_postgres, chaos_valkey, proxy, stand_in, stack, rows)
+        yield World(chaos_postgres, chaos_valkey, proxy, stand_ins, stack, rows)
     finally:
         stack.stop()
         proxy.close()
@@ -140,7 +151,7 @@ def world(
 def strict_world(
     chaos_postgres: CrashSafePostgres,
     chaos_valkey: RunningServer,
-    stand_in: StandIn,
+    stand_ins: Mapping[str, StandIn],
     chaos_folder: Path,
     rows: list[Row],
 ) -> Generator[StrictWorld]:
@@ -151,7 +162,7 @@ def strict_world(
     environment = product_environment(
         database_url=url,
         redis_url=chaos_valkey.url,
-        stand_in_url=stand_in.url,
+        stand_ins=stand_ins,
         pictures=chaos_folder / name,
         api_port=free_port(),
     )
@@ -163,12 +174,14 @@ def strict_world(
         "MAX_CRASHES": "3",
         "GEN_TIMEOUT_MS": "2500",
         "WORKER_CONCURRENCY": "32",
+        # Each fault by itself, however many there are.
+        "GEN_BREAKER_FAILURES": "0",
     }
     stack = Stack({**environment, **changes}, clocks={name: 0.0})
     stack.add_api(free_port())
     try:
         stack.start()
-        yield StrictWorld(stand_in, stack, rows)
+        yield StrictWorld(stand_ins, stack, rows)
     finally:
         stack.stop()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.chaos.form import GEMINI
 from tests.chaos.watch import Watch
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Wanted:
     user_id: str
     keywords: str = SMALL
     variants: int = 1
+    provider: str = GEMINI
 
     @property
     def input(self) -> dict[str, Any]:
@@ -54,6 +56,7 @@ class Wanted:
             "prompt": f"a harbour at dusk, {self.tag} {self.keywords}",
             "variantCount": self.variants,
             "idempotencyKey": self.tag,
+            "provider": self.provider,
         }
 
 
@@ -75,6 +78,7 @@ class Crowd:
 
     stack: Stack
     name: str
+    provider: str = GEMINI
     user_count: int = 8
     started: list[Started] = field(default_factory=list[Started])
     watches: list[Watch] = field(default_factory=list[Watch])
@@ -95,6 +99,7 @@ class Crowd:
                 f"{self.name}-user-{number % self.user_count}",
                 keywords(),
                 variants,
+                self.provider,
             )
             for number in range(first, first + count)
         ]

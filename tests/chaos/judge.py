@@ -26,7 +26,8 @@ _ROWS = text("""
     FROM jobs WHERE user_id LIKE :users ORDER BY id
 """)
 _LEDGER = text("""
-    SELECT job_id::text, worker_name, extract(epoch FROM started_at)::float8 AS started_at_s
+    SELECT job_id::text, attempt, worker_name, external_id, resumed_from, outcome,
+        extract(epoch FROM started_at)::float8 AS started_at_s
     FROM provider_calls WHERE user_id LIKE :users ORDER BY job_id, attempt
 """)
 
@@ -35,12 +36,13 @@ Call = dict[str, Any]
 
 @dataclass
 class Findings:
-    """The counts of one scenario. `lost` to `duplicates` must always be 0.
+    """The counts of one scenario. `lost` to `bought_again` must always be 0.
 
     `lost`: accepted and not ended, or not in the database. `wrong`: another state or code than
     expected. `pictures`: frames that another call painted, or that cannot be read. `followers`:
     subscribers that saw something go back, or not the end. `duplicates`: jobs that nobody was told
-    of. `extra_calls`: calls beyond one per job. `unexplained`: those
+    of. `bought_again`: calls that were made although an earlier one could have been asked for by
+    its id. `resumed`: how many were. `extra_calls`: calls beyond one per job. `unexplained`: those
     among them although no call had failed, or was cut off with its worker. `paid_twice`: pictures
     beyond one per job that the provider had finished while the worker was there to take them.
     """
@@ -51,6 +53,8 @@ class Findings:
     pictures: int = 0
     followers: int = 0
     duplicates: int = 0
+    bought_again: int = 0
+    resumed: int = 0
     extra_calls: int = 0
     unexplained: int = 0
     paid_twice: int = 0
@@ -110,6 +114,7 @@ async def judge(
             if row["state"] == "SUCCESS":
                 _check_picture(findings, row, by_job[job_id], pictures)
             _count_calls(findings, by_job[job_id])
+            _check_ledger(findings, [entry for entry in entries if entry["job_id"] == job_id])
     for job_id, row in rows.items():
         findings.blame("duplicates", f"{job_id} {row}")
     _check_followers(crowd, findings)
@@ -180,6 +185,17 @@ def _count_calls(findings: Findings, calls: Sequence[Call]) -> None:
     if len(calls) > 1:
         told = [(call["number"], call["outcome"], call["cut_off"]) for call in calls]
         findings.details.append(f"several calls: {told}")
+
+
+def _check_ledger(findings: Findings, entries: Sequence[Mapping[str, Any]]) -> None:
+    """A call whose id is known, and that has not failed, is gone on with: none is made instead."""
+    findings.resumed += sum(entry["resumed_from"] is not None for entry in entries)
+    askable: Mapping[str, Any] | None = None
+    for entry in entries:
+        if askable is not None and entry["resumed_from"] != askable["attempt"]:
+            findings.blame("bought_again", f"{entry} instead of {askable}")
+        is_open = entry["external_id"] is not None and entry["outcome"] in ("STARTED", "UNKNOWN")
+        askable = entry if is_open else None
 
 
 def _check_followers(crowd: Crowd, findings: Findings) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from db.engine import is_database_down, open_database
 from tests.chaos.crowd import Crowd, slow
+from tests.chaos.form import GEMINI
 from tests.chaos.judge import Expected, Findings, Loss, folder_of, judge
 from tests.chaos.table import Row
 from tests.waiting import wait_until
@@ -36,6 +37,10 @@ _BUSY = text("""
       AND outcome = 'STARTED' AND provider_calls.started_at < clock_timestamp() - interval '0.1 s'
     GROUP BY jobs.worker_name
 """)
+_CALLED = """
+    SELECT count(*) AS called FROM provider_calls
+    WHERE user_id LIKE :users AND (external_id IS NOT NULL OR provider = 'gemini')
+"""
 LATENCY_S = 0.3
 
 
@@ -43,13 +48,20 @@ class Scenario:
     """What a scenario's test works with."""
 
     def __init__(
-        self, title: str, stack: Stack, stand_in: StandIn, database: Database, rows: list[Row]
+        self,
+        title: str,
+        stack: Stack,
+        provider: str,
+        stand_in: StandIn,
+        database: Database,
+        rows: list[Row],
     ) -> None:
         self.title = title
         self.stack = stack
         self.stand_in = stand_in
         self.database = database
-        self.crowd = Crowd(stack, "".join(letter for letter in title if letter.isalnum()).lower())
+        name = "".join(letter for letter in title if letter.isalnum()).lower()
+        self.crowd = Crowd(stack, name, provider)
         self.dice = random.Random(title)
         self._rows = rows
         self._losses: list[Loss] = []
@@ -116,6 +128,20 @@ class Scenario:
             return all(book[name] >= count for name, count in counts.items())
 
         await wait_until(reached, within_s=within_s, what=f"{counts} calls")
+
+    async def until_asked(self, calls: int) -> None:
+        """Wait until so many calls have been made, or asked for again, and all are running.
+
+        Those that have an id of the provider's count once that is stored.
+        """
+        jobs = len(self.crowd.started)
+
+        async def reached() -> bool:
+            (row,) = await self.query(_CALLED, **self._users)
+            book = await asyncio.to_thread(self.stand_in.control.counts)
+            return row["called"] >= calls and book["running"] == jobs
+
+        await wait_until(reached, what=f"call {calls}")
 
     async def lock_jobs(self, connection: Connection, job_ids: Sequence[str]) -> None:
         """Lock the rows of jobs: no outcome is committed until this transaction ends."""
@@ -192,7 +218,7 @@ class Scenario:
     def _assert_invariants(self, found: Findings) -> None:
         told = "\n".join(found.details[:40])
         counts = (found.lost, found.wrong, found.pictures, found.followers, found.duplicates)
-        assert counts == (0, 0, 0, 0, 0), told
+        assert (*counts, found.bought_again) == (0, 0, 0, 0, 0, 0), told
         for process in self.stack.processes:
             assert process.is_running, "\n".join(process.lines[-30:])
 
@@ -214,14 +240,23 @@ class Scenario:
 
 @contextlib.asynccontextmanager
 async def play(
-    title: str, stack: Stack, stand_in: StandIn, rows: list[Row], *, latency_s: float = LATENCY_S
+    title: str,
+    stack: Stack,
+    stand_ins: Mapping[str, StandIn],
+    rows: list[Row],
+    *,
+    provider: str = GEMINI,
+    latency_s: float = LATENCY_S,
 ) -> AsyncGenerator[Scenario]:
-    """Begin with an idle stack and empty books."""
+    """Begin with an idle stack and empty books; all calls go to one provider."""
+    stand_in = stand_ins[provider]
+    if provider != GEMINI:
+        title = f"{title}, {provider}"
     stack.revive()
     stand_in.control.reset()
     stand_in.control.script(latency_s=latency_s)
     async with (
         open_database(stack.settings) as database,
-        Scenario(title, stack, stand_in, database, rows).running() as scenario,
+        Scenario(title, stack, provider, stand_in, database, rows).running() as scenario,
     ):
         yield scenario

@@ -11,6 +11,7 @@ import httpx
 from core.auth import issue_token
 from core.settings import Settings
 from mintari.standins.running import RunningStandIn
+from mintari.standins.settings import SETTINGS
 from tests.chaos.processes import Process
 from tests.client import Client
 from tests.servers import until
@@ -25,11 +26,11 @@ TOKEN_TTL_S = 3600
 
 
 class StandIn:
-    """The Gemini stand-in as a process of its own."""
+    """A provider's stand-in as a process of its own."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        arguments = ["-m", "mintari.standins", "gemini", "--port", "0"]
-        self._process = Process("stand-in", arguments, environment)
+    def __init__(self, provider: str, environment: Mapping[str, str]) -> None:
+        arguments = ["-m", "mintari.standins", provider, "--port", "0"]
+        self._process = Process(f"{provider} stand-in", arguments, environment)
         self._process.start()
         # A real provider paints on machines of its own.
         os.setpriority(os.PRIO_PROCESS, self._process.pid, 10)
@@ -128,10 +129,20 @@ def python_environment(cache: Path) -> dict[str, str]:
 
 
 def product_environment(
-    *, database_url: str, redis_url: str, stand_in_url: str, pictures: Path, api_port: int
+    *,
+    database_url: str,
+    redis_url: str,
+    stand_ins: Mapping[str, StandIn],
+    pictures: Path,
+    api_port: int,
 ) -> dict[str, str]:
     """Settings of a deployment with quick leases and no limits in the way."""
     return {
+        **{
+            name: value
+            for provider, stand_in in stand_ins.items()
+            for name, value in SETTINGS[provider](stand_in.url).items()
+        },
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "REDIS_PREFIX": f"chaos-{os.getpid()}",
@@ -139,9 +150,8 @@ def product_environment(
         "AUTH_SECRET": SECRET,
         "API_PORT": str(api_port),
         "GEN_PROVIDER": "gemini",
-        "GEMINI_API_KEY": "a-key-of-the-chaos-suite",
-        "GEMINI_BASE_URL": stand_in_url,
         "GEN_RETRY_DELAYS_S": "0.2,0.5",
+        "GEN_BREAKER_PAUSE_S": "0.5",
         "LEASE_S": str(LEASE_S),
         "WORKER_CONCURRENCY": "16",
         # Many kills hit some jobs three times by chance; the crash loop has a test of its own.

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.chaos.form import by_form
+import pytest
+
+from tests.chaos.form import BOTH_IN_LONG_FORM, by_form
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.chaos.conftest import World
 
 
-async def test_the_api_is_killed(world: World) -> None:
+@pytest.mark.parametrize("provider", BOTH_IN_LONG_FORM)
+async def test_the_api_is_killed(world: World, provider: str) -> None:
     jobs, kills = by_form(short=(30, 1), long=(600, 6))
-    async with world.play(f"API SIGKILL ×{kills}") as scenario:
+    async with world.play(f"API SIGKILL ×{kills}", provider=provider) as scenario:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(scenario.start(jobs, variants=2))
             for number in range(1, kills + 1):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.form import by_form
+from tests.chaos.form import BOTH_IN_LONG_FORM, by_form
 from tests.chaos.redis_proxy import Mode
 
 if TYPE_CHECKING:
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import World
 
 
-async def test_redis_comes_back_empty(world: World) -> None:
+@pytest.mark.parametrize("provider", BOTH_IN_LONG_FORM)
+async def test_redis_comes_back_empty(world: World, provider: str) -> None:
     jobs, kills = by_form(short=(30, 1), long=(200, 4))
     with same_workers(world):
-        async with world.play(f"Redis killed, back empty ×{kills}") as scenario:
+        title = f"Redis killed, back empty ×{kills}"
+        async with world.play(title, provider=provider) as scenario:
             for number in range(1, kills + 1):
                 await scenario.start(jobs // kills)
                 await scenario.until_ended(jobs * (number - 1) // kills + 3)

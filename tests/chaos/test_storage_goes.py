@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.crowd import START
 from tests.chaos.folders import file_in_place_of
-from tests.chaos.form import by_form
+from tests.chaos.form import BOTH_IN_LONG_FORM, by_form
 from tests.parts.standin_fixtures import photo
 from tests.waiting import wait_until
 
@@ -61,11 +61,16 @@ def disk_full(stack: Stack, pictures: Path) -> Generator[None]:
         ),
     ],
 )
+@pytest.mark.parametrize("provider", BOTH_IN_LONG_FORM)
 async def test_results_are_held(
-    world: World, title: str, broken: Callable[[Stack, Path], AbstractContextManager[None]]
+    world: World,
+    title: str,
+    broken: Callable[[Stack, Path], AbstractContextManager[None]],
+    provider: str,
 ) -> None:
     jobs = by_form(short=12, long=48)
-    async with world.play(title, latency_s=by_form(short=1.0, long=4.0)) as scenario:
+    latency_s = by_form(short=1.0, long=4.0)
+    async with world.play(title, provider=provider, latency_s=latency_s) as scenario:
         await scenario.start(jobs)
         await scenario.until_calls(started=jobs)
         with broken(world.stack, scenario.pictures):

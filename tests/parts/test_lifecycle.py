@@ -222,7 +222,11 @@ async def test_a_fall_over_says_who_was_asked_first_and_why(
     async with writing(database) as connection:
         await fall_over(connection, job_id, 1, **ELSEWHERE)
     assert await claimed(database, job_id, attempt=1)
-    changes: dict[str, Any] = {"provider": "openai", "reason": FallOverReason.PAUSED, "failed": False}
+    changes: dict[str, Any] = {
+        "provider": "openai",
+        "reason": FallOverReason.PAUSED,
+        "failed": False,
+    }
     async with writing(database) as connection:
         job = await fall_over(connection, job_id, 2, **{**ELSEWHERE, **changes})
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from core.auth import Viewer
 from core.vocabulary import BlockStage, ErrorCode, FallOverReason, JobState, ProgressKind, Stage
 from db.jobs import read_jobs_of_any_user
+from jobs.feed import FollowedJob
 from resolvers.context import Request
 from resolvers.facts import Facts
 from schema.context import Context
@@ -105,12 +106,18 @@ def versions(draw: st.DrawFn, job: JobRecord) -> JobRecord:
     )
 
 
+def as_followed(job: JobRecord) -> FollowedJob:
+    followed = FollowedJob(job.id)
+    followed.learn(job)
+    return followed
+
+
 class Lab:
     """Both ways to render, over the parts of a running API."""
 
     def __init__(self, api: Api) -> None:
         self.app = api.service
-        self.schema = open_operations(api.service.settings).schema
+        self.schema = open_operations(api.service.settings, api.service.tracing).schema
         now = datetime.now(UTC) + timedelta(hours=1)
         viewer = Viewer(user_id="ann", issued_at_s=0, expires_at_s=now.timestamp())
         self.request = Request(viewer=viewer)
@@ -132,10 +139,12 @@ class Lab:
         assert projection is not None
         facts = Facts(lambda: make_loaders(self.app, self.request), self.app.estimates)
         compiled = Projecting(projection, facts)
-        expected = await Executing(execution, None).soon(job)
-        soon = await compiled.soon(job)
+        followed = as_followed(job)
+        assert followed.newest is not None
+        expected = await Executing(execution, None).soon(followed, followed.newest)
+        soon = await compiled.soon(followed, followed.newest)
         # What was read once is known: the next version costs no read.
-        assert compiled.now(job) == soon
+        assert compiled.now(followed, followed.newest) == soon
         return soon, expected
 
 
@@ -174,7 +183,9 @@ async def test_what_is_not_flat_is_left_to_graphql_core(
     document = f"subscription($ids: [ID!]!) {{ jobProgress(jobIds: $ids) {{ id {selected} }} }}"
     execution = lab.execution(document, {"ids": [str(job.id)]})
     assert lab.projection(execution) is None
-    rendered = msgspec.json.decode(await Executing(execution, None).soon(job))
+    followed = as_followed(job)
+    assert followed.newest is not None
+    rendered = msgspec.json.decode(await Executing(execution, None).soon(followed, followed.newest))
     assert rendered["data"]["jobProgress"]["id"] == str(job.id)
 
 

@@ -239,6 +239,19 @@ async def test_too_many_bytes(make_settings: Callable[..., Settings]) -> None:
         assert plain.status_code == 413
 
 
+async def test_decoding_has_a_deadline(
+    make_settings: Callable[..., Settings], pictures_folder: Path
+) -> None:
+    large = encoded("PNG", (1600, 1200))
+    async with running_api(make_settings(upload_deadline_s=0.01)) as api:
+        result = await by_graphql(api.client("ann"), large)
+        assert result["message"] == "Decoding the picture takes too long."
+        assert list(pictures_folder.iterdir()) == []
+    # The process that was cut off is replaced.
+    async with running_api(make_settings()) as api:
+        assert (await by_graphql(api.client("ann"), large))["__typename"] == "UploadCreated"
+
+
 async def test_the_plain_route_takes_forms(api: Api) -> None:
     ann = api.client("ann")
     response = await ann.http.post("/uploads", files={"file": ("a.png", encoded("PNG"))})

@@ -30,6 +30,8 @@ export const possibleTypes = {
     "PromptRejected",
     "UploadNotFound",
     "UploadRejected",
+    "WebhookNotFound",
+    "WebhookRefused",
   ],
 };
 
