@@ -139,8 +139,11 @@ class Connection:
         if not self._socket.is_full:
             self._socket.write(data)
             return
+        before = len(self._held)
         for job_id, payload in results:
             self._held[(member, job_id)] = payload
+        replaced = before + len(results) - len(self._held)
+        self._sockets.app.metrics.results_dropped.inc(replaced)
         if sum(map(len, self._held.values())) > MAX_HELD_BYTES:
             self._socket.close(TRY_AGAIN_LATER, "Too much is waiting to be read")
 

@@ -15,7 +15,7 @@ from core.log import get_logger
 from transport.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from uuid import UUID
 
     from db.records import JobRecord
@@ -64,6 +64,7 @@ class Group:
         job_ids: what they follow.
         user_id: whose jobs these must be.
         renderer: makes results.
+        count_delivered: told how many results were handed out, once for all members.
         on_empty: called once, when there is nobody and nothing left.
     """
 
@@ -75,6 +76,7 @@ class Group:
         renderer: Renderer,
         *,
         operation_name: str | None,
+        count_delivered: Callable[[float], None],
         on_changed: Callable[[Group], None],
         on_empty: Callable[[], None],
     ) -> None:
@@ -83,6 +85,7 @@ class Group:
         self._user_id = user_id
         self._renderer = renderer
         self._operation_name = operation_name
+        self._count_delivered = count_delivered
         self._on_changed = on_changed
         self._on_empty = on_empty
         self._members: dict[Member, None] = {}
@@ -190,7 +193,8 @@ class Group:
         if not self._running and not self._waiting and not self._changed:
             self._end()
 
-    def _deliver(self, results: Sequence[Result], members: Iterable[Member]) -> None:
+    def _deliver(self, results: Sequence[Result], members: Collection[Member]) -> None:
+        self._count_delivered(len(results) * len(members))
         parts: dict[Wire, list[bytes]] = {}
         for member in members:
             wire = member.wire
