@@ -131,6 +131,21 @@ class Metrics:
         self.events_unpublished = counter(
             "mintari_events_unpublished_total", "Changes that Redis did not take."
         )
+        self.events_delivered = counter(
+            "mintari_events_delivered_total",
+            "Results that were handed to subscriptions: one event makes as many as follow it.",
+        )
+        self.results_dropped = counter(
+            "mintari_results_dropped_total",
+            "Results that a newer one replaced before a slow client had read them.",
+        )
+        self.websockets = gauge("mintari_websockets", "Websockets that are open.")
+        self.streams = gauge("mintari_streams", "Subscriptions that are streamed over HTTP.")
+        self.subscriptions = gauge("mintari_subscriptions", "Subscriptions that are followed.")
+        self.subscription_groups = gauge(
+            "mintari_subscription_groups", "Groups that share one execution."
+        )
+        self.followed_jobs = gauge("mintari_followed_jobs", "Jobs that subscriptions follow.")
 
         # This
         self.queue_read_errors = counter(

@@ -270,10 +270,11 @@ class Settings(BaseSettings):
         default=3, description="Jobs of one user that may be PENDING or RUNNING at once."
     )
     max_sockets_per_user: PositiveInt = Field(
-        default=50, description="Websockets of one user on one API process."
+        default=50, description="Websockets and streams of one user on one API process."
     )
     max_sockets_per_address: PositiveInt = Field(
-        default=1000, description="Websockets from one address on one API process."
+        default=1000,
+        description="Websockets and streams from one address on one API process.",
     )
     anonymous_max_requests: PositiveInt = Field(
         default=3, description="Generation requests per anonymous user in any window."

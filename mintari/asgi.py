@@ -95,7 +95,7 @@ def build_asgi(settings: Settings) -> Starlette:
             parts = (subscriptions, sockets, streams)
             running = [tasks.create_task(one.run()) for one in parts]
             settle()
-            scrape = Scrape(service.metrics, service.database, service.providers)
+            scrape = Scrape(service.metrics, service.database, service.breakers, service.providers)
             async with open_monitor(settings, scrape, service.readiness):
                 yield {"sockets": sockets, "streams": streams}
             await cancel_for_good(running)

@@ -222,6 +222,27 @@ async def _metrics(settings: Settings) -> str:
     return await _free_or_ours(settings.metrics_host, settings.metrics_port, "METRICS")
 
 
+async def _documents(settings: Settings) -> str:
+    from schema.build import build_schema
+    from transport.endpoints import checked_documents, registered_documents
+    from transport.manifest import DocumentsFileError
+
+    try:
+        registered = registered_documents(settings)
+    except DocumentsFileError as error:
+        raise Unwell(str(error)) from error
+    found = set(registered.values())
+    documents = checked_documents(settings, build_schema(), registered)
+    if misfits := [text for text in found if not documents.is_valid(text)]:
+        some = " ".join(misfits[0].split())[:60]
+        raise Unwell(f"{len(misfits)} registered documents do not fit the schema: {some}...")
+    if settings.allowed_documents == "any":
+        return f"any may be executed, {len(found)} are registered"
+    if not found:
+        raise Unwell("only registered ones may be executed, and there are none: DOCUMENTS_FILES")
+    return f"{len(found)} are registered, no others may be executed"
+
+
 async def _free_or_ours(host: str, port: int, setting: str) -> str:
     if await is_healthy(host, port):
         return f"a running process of ours answers on {host}:{port}"
@@ -250,5 +271,6 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("auth", _auth),
     ("port", _port),
     ("metrics", _metrics),
+    ("documents", _documents),
 )
 """Every check by name. A check returns what is well, and raises Unwell (or anything)."""

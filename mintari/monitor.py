@@ -97,9 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
+        return _bound(socket.socket(family, kind, protocol), address)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise SetupError(
@@ -109,4 +107,14 @@ def _listen(host: str, port: int) -> socket.socket:
         raise SetupError(
             f"METRICS_PORT={port} on METRICS_HOST={host} cannot be opened: {error.strerror}."
         ) from error
+
+
+def _bound(listening: socket.socket, address: Any) -> socket.socket:
+    try:
+        # As uvicorn does: connections that are closing do not count.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError:
+        listening.close()
+        raise
     return listening

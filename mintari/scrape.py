@@ -1,4 +1,4 @@
-"""What a scrape shows: what the process counted, and how long the queue is right now."""
+"""What a scrape shows: what the process counted, and how queue and providers are right now."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from core.log import get_logger
-from core.vocabulary import JobState
+from core.vocabulary import JobState, ProviderStatus
 from db.queue import QueueLength, read_queue_lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
     from core.metrics import Metrics
     from db.engine import Database
+    from jobs.breakers import Breakers, Health
 
 READ_DEADLINE_S = 2.0
 """Well below Prometheus' usual 10 s for a whole scrape."""
@@ -30,14 +31,24 @@ _log = get_logger(__name__)
 class Scrape(Collector):
     """Call `read`, then collect. `providers`: those that are shown even when they have no jobs."""
 
-    def __init__(self, metrics: Metrics, database: Database, providers: Iterable[str]) -> None:
+    def __init__(
+        self, metrics: Metrics, database: Database, breakers: Breakers, providers: Iterable[str]
+    ) -> None:
         self._metrics = metrics
         self._database = database
+        self._breakers = breakers
         self._providers = tuple(providers)
         self._queue: list[QueueLength] | None = None
+        self._health: Mapping[str, Health] = {}
 
     async def read(self) -> None:
-        """Ask Postgres how long the queue is; without an answer a scrape does without."""
+        """Ask Postgres how long the queue is, and Redis which providers are paused."""
+        self._health, _ = await asyncio.gather(
+            self._breakers.health(self._providers), self._read_queue()
+        )
+
+    async def _read_queue(self) -> None:
+        """Without an answer a scrape does without."""
         try:
             async with asyncio.timeout(READ_DEADLINE_S), self._database.read() as connection:
                 self._queue = await read_queue_lengths(connection)
@@ -49,8 +60,20 @@ class Scrape(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families."""
         yield from self._metrics.registry.collect()
+        yield self._status_family()
         if self._queue is not None:
             yield from self._queue_families(self._queue)
+
+    def _status_family(self) -> Metric:
+        family = GaugeMetricFamily(
+            "mintari_provider_status",
+            "1 for the status that a provider's circuit breaker gives it, 0 for the others.",
+            labels=["provider", "status"],
+        )
+        for provider, health in self._health.items():
+            for status in ProviderStatus:
+                family.add_metric([provider, status], int(health.status is status))
+        return family
 
     def _queue_families(self, lengths: list[QueueLength]) -> Iterator[Metric]:
         found = {(length.provider, length.state): length for length in lengths}

@@ -33,8 +33,13 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
+    await work(settings, stop)
+
+
+async def work(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, then drain; watched on METRICS_PORT meanwhile."""
     async with open_kit(settings) as kit:
-        scrape = Scrape(kit.metrics, kit.database, kit.providers)
+        scrape = Scrape(kit.metrics, kit.database, kit.breakers, kit.providers)
         storage_works = StorageHealth(kit.storage).works
         readiness = Readiness(kit.database, kit.publisher, storage_works, stop.is_set)
         async with open_monitor(settings, scrape, readiness):

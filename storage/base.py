@@ -47,10 +47,6 @@ class Storage(Protocol):
         """Read an object back. Raises ObjectNotFound."""
         ...
 
-    async def exists(self, key: str) -> bool:
-        """Whether an object is stored under that key."""
-        ...
-
     async def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; a key without an object is no error."""
         ...

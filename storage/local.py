@@ -40,10 +40,6 @@ class LocalStorage:
         """Read an object back. Raises ObjectNotFound."""
         return await asyncio.to_thread(self._read, self.path(key))
 
-    async def exists(self, key: str) -> bool:
-        """Whether an object is stored under that key."""
-        return await asyncio.to_thread(self.path(key).is_file)
-
     async def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; a key without an object is no error."""
         await asyncio.to_thread(self._remove, [self.path(key) for key in keys])

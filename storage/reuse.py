@@ -20,7 +20,8 @@ class ReusedUrls:
     """Remembers URLs. One is signed for twice `ttl_s` and handed out for the first half of that.
 
     So browsers keep their pictures, and a message for many subscribers is the same bytes; a URL
-    that is handed out holds for `ttl_s` seconds or more.
+    that is handed out holds for `ttl_s` seconds or more. Each API process has URLs of its own:
+    S3 and Supabase put the second of the signing into them, which cannot be rounded.
     """
 
     def __init__(self, ttl_s: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -107,16 +107,6 @@ class S3Storage:
         except (BaseError, OSError) as error:
             raise self._typed(error) from error
 
-    async def exists(self, key: str) -> bool:
-        """Whether an object is stored under that key; false as well if there is no bucket."""
-        try:
-            await obstore.head_async(self._store, key)
-        except FileNotFoundError:
-            return False
-        except (BaseError, OSError) as error:
-            raise self._typed(error) from error
-        return True
-
     async def delete(self, keys: Iterable[str]) -> None:
         """Remove objects, a thousand at a time; a key without an object is no error."""
         doomed = list(keys)

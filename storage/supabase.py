@@ -94,14 +94,6 @@ class SupabaseStorage:
         """Read an object back. Raises ObjectNotFound."""
         return (await self._ask("GET", self._path(key))).content
 
-    async def exists(self, key: str) -> bool:
-        """Whether an object is stored under that key."""
-        try:
-            await self._ask("GET", f"/object/info/{self._bucket}/{quote(key)}")
-        except ObjectNotFound:
-            return False
-        return True
-
     async def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; a key without an object is no error."""
         doomed = list(keys)

@@ -134,8 +134,11 @@ class Connection:
 
     def hold(self, member: SocketMember, results: Sequence[Result]) -> None:
         """Keep the newest state of each job while the client does not read."""
+        before = len(self._held)
         for job_id, payload in results:
             self._held[(member, job_id)] = payload
+        replaced = before + len(results) - len(self._held)
+        self._sockets.app.metrics.results_dropped.inc(replaced)
         if sum(map(len, self._held.values())) > MAX_HELD_BYTES:
             self.socket.close(TRY_AGAIN_LATER, "Too much is waiting to be read")
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 INTROSPECTION_COST = 100
 """Of `__schema` and `__type`, whatever is asked of them: validation bounds their depth."""
+MAX_KEPT_COSTS = 200
+"""Of one document: a page's size has a hundred values."""
 
 
 class _Parts(NamedTuple):
@@ -103,11 +105,51 @@ class Prices:
         document: DocumentNode,
         operation: OperationDefinitionNode,
         variables: Mapping[str, Any] | None,
-    ) -> int:
-        """What an operation costs. Unknown names cost nothing: validation refuses them."""
+    ) -> tuple[int, frozenset[str]]:
+        """What an operation costs, and the variables that this depends on.
+
+        Unknown names cost nothing: validation refuses them.
+        """
         root = self._roots.get(operation.operation, "")
         counting = _Counting(self.fields, document, _given(operation, variables or {}))
-        return counting.of(operation.selection_set, root).once
+        return counting.of(operation.selection_set, root).once, frozenset(counting.used)
+
+
+class KeptCosts:
+    """The costs of one document's operations: counted once for each size of their lists."""
+
+    def __init__(self, prices: Prices, document: DocumentNode) -> None:
+        self._prices = prices
+        self._document = document
+        self._used: dict[int, frozenset[str]] = {}
+        self._costs: dict[object, int] = {}
+
+    def of(self, operation: OperationDefinitionNode, variables: Mapping[str, Any] | None) -> int:
+        """What an operation of the document costs."""
+        key = self._key(operation, variables or {})
+        if key is None or key not in self._costs:
+            cost, self._used[id(operation)] = self._prices.of(self._document, operation, variables)
+            if len(self._costs) >= MAX_KEPT_COSTS:
+                self._costs.clear()
+            self._costs[self._key(operation, variables or {})] = cost
+            return cost
+        return self._costs[key]
+
+    def _key(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+    ) -> object | None:
+        used = self._used.get(id(operation))
+        if used is None:
+            return None
+        sizes = [(name, _key_of(variables[name])) for name in used if name in variables]
+        return id(operation), tuple(sizes)
+
+
+def _key_of(value: object) -> object:
+    """Equal for values that stand for as many items."""
+    if isinstance(value, list):
+        return "list", len(cast("list[object]", value))
+    return value if isinstance(value, int | float) else type(value)
 
 
 def _directives(field: GraphQLField, kind: type[T]) -> list[T]:
@@ -165,6 +207,7 @@ class _Counting:
     ) -> None:
         self._prices = prices
         self._variables = variables
+        self.used: set[str] = set()
         self._fragments = {
             one.name.value: one
             for one in document.definitions
@@ -218,7 +261,10 @@ class _Counting:
 
     def _items(self, node: object, default: object) -> int:
         """How many items a value stands for: a number, or a list's length."""
-        value = self._variables.get(node.name.value) if isinstance(node, VariableNode) else node
+        value = node
+        if isinstance(node, VariableNode):
+            self.used.add(node.name.value)
+            value = self._variables.get(node.name.value)
         if isinstance(value, ListValueNode):
             value = len(value.values)
         elif isinstance(value, IntValueNode):

@@ -23,7 +23,7 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from transport.cost import Prices
+from transport.cost import KeptCosts, Prices
 from transport.limits import MAX_CHARS, MAX_TOKENS, check_limits, check_lists
 
 if TYPE_CHECKING:
@@ -51,8 +51,14 @@ class Checked:
 class _Known:
     """A document that was seen: parsed and measured, and validated when that is first needed."""
 
-    def __init__(self, document: DocumentNode | None, errors: Sequence[GraphQLError]) -> None:
+    def __init__(
+        self,
+        document: DocumentNode | None,
+        errors: Sequence[GraphQLError],
+        costs: KeptCosts | None = None,
+    ) -> None:
         self.document = document
+        self.costs = costs
         self.errors = errors
         self.is_validated = bool(errors)
 
@@ -109,10 +115,10 @@ class Documents:
     ) -> Checked:
         """The checked document of this text, with one of its operations."""
         known = self._known(text)
-        if known.document is None or known.errors:
+        if known.document is None or known.costs is None or known.errors:
             return Checked(known.document, known.errors)
         operation = known.operation(operation_name)
-        cost = self._prices.of(known.document, operation, variables) if operation else 0
+        cost = known.costs.of(operation, variables) if operation else 0
         # What is too large or too expensive is not worth a validation.
         errors = check_lists(variables) or self._check_cost(cost) or self._validate(known)
         if not errors and operation is None:
@@ -129,13 +135,13 @@ class Documents:
         if known := self._kept.get(text):
             self._kept.move_to_end(text)
             return known
-        known = self._kept[text] = _read(text) if self._allows(text) else _NOT_ALLOWED
+        known = _NOT_ALLOWED
+        if self._allowed is None or text in self._allowed:
+            known = _read(text, self._prices)
+        self._kept[text] = known
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return known
-
-    def _allows(self, text: str) -> bool:
-        return self._allowed is None or text in self._allowed
 
     def _validate(self, known: _Known) -> Sequence[GraphQLError]:
         if not known.is_validated and known.document:
@@ -155,7 +161,7 @@ class Documents:
         ]
 
 
-def _read(text: str) -> _Known:
+def _read(text: str, prices: Prices) -> _Known:
     if len(text) > MAX_CHARS:
         error = GraphQLError(
             f"The document has {len(text)} characters; {MAX_CHARS} are allowed.",
@@ -164,7 +170,7 @@ def _read(text: str) -> _Known:
         return _Known(None, (error,))
     try:
         document = parse(text, max_tokens=MAX_TOKENS)
-        return _Known(document, check_limits(document))
+        return _Known(document, check_limits(document), KeptCosts(prices, document))
     except GraphQLSyntaxError as error:
         return _Known(None, (error,))
     except RecursionError:

@@ -16,6 +16,10 @@ from transport.persisted import PersistedDocuments
 from transport.tracing import TracedOperations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import strawberry
+
     from core.settings import Settings
     from core.tracing import Tracing
 
@@ -23,28 +27,35 @@ PAGE_DOCUMENTS = BUILT / "page" / "documents.json"
 """What the page asks for, written when it is built."""
 
 
-def open_operations(settings: Settings, tracing: Tracing) -> Operations:
-    """Build it; one per process. Raises DocumentsFileError."""
+def registered_documents(settings: Settings) -> dict[str, str]:
+    """The page's own documents and the operator's, by id. Raises DocumentsFileError."""
+    own = [PAGE_DOCUMENTS] if PAGE_DOCUMENTS.is_file() else []
+    return load_documents([*own, *settings.documents_files])
+
+
+def checked_documents(
+    settings: Settings, schema: strawberry.Schema, registered: Mapping[str, str]
+) -> Documents:
+    """The documents that may be executed on a schema."""
     introspection = settings.introspection
     if introspection is None:
         introspection = settings.dev_mode
-    own = [PAGE_DOCUMENTS] if PAGE_DOCUMENTS.is_file() else []
-    registered = load_documents([*own, *settings.documents_files])
+    only_registered = settings.allowed_documents == "registered"
+    return Documents(
+        core_schema(schema),
+        introspection=introspection,
+        max_cost=settings.max_operation_cost,
+        allowed=frozenset(registered.values()) if only_registered else None,
+    )
+
+
+def open_operations(settings: Settings, tracing: Tracing) -> Operations:
+    """Build it; one per process. Raises DocumentsFileError."""
+    registered = registered_documents(settings)
     documents: list[Documents] = []
     traced = [lambda: TracedOperations(tracing)] if tracing.is_on else []
     schema = build_schema([Masking, lambda: CheckedDocuments(documents[0]), *traced])
-    documents.append(
-        Documents(
-            core_schema(schema),
-            introspection=introspection,
-            max_cost=settings.max_operation_cost,
-            allowed=(
-                frozenset(registered.values())
-                if settings.allowed_documents == "registered"
-                else None
-            ),
-        )
-    )
+    documents.append(checked_documents(settings, schema, registered))
     store = DocumentStore(settings.redis_prefix)
     return Operations(
         schema=schema,

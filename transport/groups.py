@@ -66,6 +66,7 @@ class Group:
         job_ids: what they follow.
         user_id: whose jobs these must be.
         renderer: makes results.
+        count_delivered: told how many results were handed out, once for all members.
         on_empty: called once, when there is nobody and nothing left.
     """
 
@@ -77,6 +78,7 @@ class Group:
         renderer: Renderer,
         *,
         operation_name: str | None,
+        count_delivered: Callable[[float], None],
         on_changed: Callable[[Group], None],
         on_empty: Callable[[], None],
     ) -> None:
@@ -85,6 +87,7 @@ class Group:
         self._user_id = user_id
         self._renderer = renderer
         self._operation_name = operation_name
+        self._count_delivered = count_delivered
         self._on_changed = on_changed
         self._on_empty = on_empty
         self._members: dict[Member, None] = {}
@@ -200,6 +203,7 @@ class Group:
             self._end()
 
     def _deliver(self, results: Sequence[Result], members: Sequence[Member]) -> None:
+        self._count_delivered(len(results) * len(members))
         if len(members) == 1:
             members[0].deliver(results, members[0].wire.parts(results))
             return

@@ -65,6 +65,7 @@ class Sockets:
         self._allowed_hosts = allowed_hosts
         self._open: dict[Connection, None] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        app.metrics.websockets.set_function(lambda: self.open_count)
 
     async def run(self) -> None:
         """Serve what needs a task of its own, until cancelled."""

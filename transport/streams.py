@@ -55,6 +55,7 @@ class Streams:
         self.subscriptions = subscriptions
         self._caps = caps
         self._open: set[Stream] = set()
+        app.metrics.streams.set_function(lambda: self.open_count)
 
     @property
     def open_count(self) -> int:
@@ -138,8 +139,11 @@ class Stream:
 
     def deliver(self, results: Sequence[Result], parts: list[bytes]) -> None:
         """Send results, as soon as the client reads."""
+        before = len(self._waiting)
         for (job_id, _), part in zip(results, parts, strict=True):
             self._waiting[job_id] = part
+        replaced = before + len(results) - len(self._waiting)
+        self._streams.app.metrics.results_dropped.inc(replaced)
         self._first_came()
         self._changed.set()
 

@@ -57,6 +57,9 @@ class Subscriptions:
         self._changed: list[Group] = []
         self._projections: OrderedDict[object, Projection | None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
+        app.metrics.subscriptions.set_function(lambda: self.member_count)
+        app.metrics.subscription_groups.set_function(lambda: self.group_count)
+        app.metrics.followed_jobs.set_function(lambda: app.feed.followed_count)
 
     async def run(self) -> None:
         """Render and deliver, until cancelled."""
@@ -128,6 +131,7 @@ class Subscriptions:
             viewer.user_id,
             renderer,
             operation_name=operation_name,
+            count_delivered=self._app.metrics.events_delivered.inc,
             on_changed=self._note,
             on_empty=lambda: self._forget(key),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +78,7 @@ class Verdict:
 
 
 class Policy:
-    """Judges prompts. Load it once per process: building it takes some 50 ms."""
+    """Judges prompts. Immutable."""
 
     def __init__(self, version: str, data: _File, matcher: Matcher) -> None:
         self.version = version
@@ -115,15 +116,26 @@ def load_policy(own: Path | None = None) -> Policy:
     `own/policy.toml` takes the place of the built-in one; `own/lists/NAME.txt` adds to the list of
     that name, or replaces it if its first line is `!replace`. Raises PolicyError.
     """
-    folders = [BUILT_IN] if own is None else [BUILT_IN, own]
-    if own is not None and not own.is_dir():
+    if own is None:
+        return _built_in()
+    if not own.is_dir():
         raise PolicyError(f"{own}: there is no such folder")
+    return _load([BUILT_IN, own])
+
+
+@cache
+def _built_in() -> Policy:
+    """Once per process: it is immutable, and takes some 50 ms."""
+    return _load([BUILT_IN])
+
+
+def _load(folders: Sequence[Path]) -> Policy:
     data = _read_policy(next(f for f in reversed(folders) if (f / "policy.toml").is_file()))
     spellings: list[Spelling] = []
     for name in data.lists:
         spellings += _spellings(name, folders)
     allowed = _spellings(ALLOW, folders)
-    return Policy(_version(data, own), data, Matcher(spellings, allowed))
+    return Policy(_version(data, folders[1:]), data, Matcher(spellings, allowed))
 
 
 def _read_policy(folder: Path) -> _File:
@@ -165,11 +177,12 @@ def _read_list(path: Path) -> list[str]:
         raise PolicyError(f"{path}: {error}") from error
 
 
-def _version(data: _File, own: Path | None) -> str:
+def _version(data: _File, own: Sequence[Path]) -> str:
     """The file's version; with a digest of what an operator has added."""
-    if own is None:
+    if not own:
         return data.version
     digest = hashlib.sha256()
-    for path in sorted((*own.glob("policy.toml"), *own.glob("lists/*.txt"))):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for folder in own:
+        for path in sorted((*folder.glob("policy.toml"), *folder.glob("lists/*.txt"))):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{data.version}+{digest.hexdigest()[:8]}"

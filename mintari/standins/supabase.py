@@ -65,7 +65,6 @@ def application() -> Starlette:
             Route(
                 f"{path}/sign/{{bucket}}/{{key:path}}", guarded(storage.sign_one), methods=["POST"]
             ),
-            Route(f"{path}/info/{{bucket}}/{{key:path}}", guarded(storage.info), methods=["GET"]),
             Route(f"{path}/{{bucket}}", guarded(storage.remove), methods=["DELETE"]),
             Route(f"{path}/{{bucket}}/{{key:path}}", guarded(storage.read), methods=["GET"]),
             Route(
@@ -131,13 +130,6 @@ class _Storage:
     async def read(self, request: Request) -> Response:
         """GET /object/{bucket}/{key}."""
         return self._found(request.path_params["key"])
-
-    async def info(self, request: Request) -> Response:
-        """GET /object/info/{bucket}/{key}."""
-        stored = self._objects.get(request.path_params["key"])
-        if stored is None:
-            return _not_found()
-        return JSONResponse({"size": len(stored.content), "contentType": stored.content_type})
 
     async def remove(self, request: Request) -> Response:
         """DELETE /object/{bucket}: answers with what there was."""

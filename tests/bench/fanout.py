@@ -34,6 +34,8 @@ SETTLE_S = 0.5
 """For what a server does after the last snapshot: yoga subscribes in Redis only then."""
 BURST = 1000
 """Events published in one round trip at most."""
+WARM_S = 1.0
+"""Before cost is measured: what a server compiles or caches, it has compiled and cached then."""
 EVENTS_IN_FLIGHT = 4
 """Where all watch few jobs: enough that a server may write several at once, as it would busy."""
 
@@ -95,8 +97,7 @@ async def _figures(
     async with loading(server.port, plan, stamps.base_ns) as load:
         figures = await _connect(case, server, load)
         if case.cost_s:
-            # What a server compiles or caches, it has compiled and cached then.
-            await _rounds(publisher, load, jobs, stamps, case.in_flight, for_s=case.cost_s / 3)
+            await _rounds(publisher, load, jobs, stamps, case.in_flight, for_s=WARM_S)
             figures |= await _cost(case, server, publisher, load, jobs, stamps)
         if case.latency_s:
             figures |= await _latency(case, publisher, load, jobs, stamps)
@@ -212,7 +213,7 @@ async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
     for number in range(plan.rounds):
         for sockets in plan.sockets or ((1000,) if plan.quick else (1000, 100, 5000)):
             for make in (one, own):
-                case = make(sockets, latency_s=3 if plan.quick else 5)
+                case = make(sockets, latency_s=3)
                 for who in _against(case, plan, number):
                     yield await measure(stack, "fanout", case, who, number)
 
@@ -222,5 +223,5 @@ def _against(case: Case, plan: Plan, number: int) -> Sequence[str]:
         return plan.only
     if case.sockets == 1000:
         return CONTENDERS
-    # The documented way needs half a minute to take 5,000 sockets.
+    # The documented way takes a minute to measure with 5,000 sockets.
     return () if number else (OURS, YOGA, DOCUMENTED) if case.sockets < 1000 else (OURS, YOGA)

@@ -1,4 +1,4 @@
-"""How cost grows: with sockets, with the jobs that they watch, with events in flight, with size."""
+"""How cost grows with the jobs that are watched, with events in flight, with a message's size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SOCKETS = 1000
 COST_S = 1.0
 AXES = {
-    "sockets": "subscribers, all of one job",
     "jobs": "jobs, watched by 1,000 subscribers together",
     "in flight": "events of one job in flight, 1,000 subscribers",
     "bytes": "characters of the model's name, 1,000 subscribers with a job each",
@@ -32,9 +31,8 @@ def cases(plan: Plan) -> list[Case]:
     """One axis after the other; elsewhere as in fan-out."""
     sockets = 100 if plan.quick else SOCKETS
     return [
-        *(_case(f"sockets {n}", n, 1) for n in (100, 300, 1000, 3000) if n <= 10 * sockets),
         *(_case(f"jobs {n}", sockets, n) for n in (1, 10, 100, 1000) if n <= sockets),
-        *(_case(f"in flight {n}", sockets, 1, in_flight=n) for n in (1, 4, 16)),
+        *(_case(f"in flight {n}", sockets, 1, in_flight=n) for n in (4, 16)),
         *(_case(f"bytes {n}", sockets, sockets, model="m" * n) for n in (10, 500, 1500, 3500)),
     ]
 

@@ -48,6 +48,11 @@ def pin_harness() -> None:
     os.sched_setaffinity(0, {_pinned[1]})
 
 
+def any_core() -> str:
+    """Both cores, for what has none of its own."""
+    return ",".join(map(str, cores()))
+
+
 def cpu_s(pid: int) -> float:
     """CPU time of a process since its start, user and system, seconds.
 
@@ -80,7 +85,7 @@ def compiled(source: str) -> Path:
 
 @contextlib.contextmanager
 def pinned(
-    command: Sequence[str], environment: Mapping[str, str], *, core: int | None = None
+    command: Sequence[str], environment: Mapping[str, str], *, core: int | str | None = None
 ) -> Generator[Program]:
     """Run a program on the servers' core, or on this one, until the end of the block."""
     on = str(cores()[0] if core is None else core)
@@ -101,7 +106,7 @@ def served(
     environment: Mapping[str, str],
     port: int,
     *,
-    core: int | None = None,
+    core: int | str | None = None,
 ) -> Generator[Program]:
     """The same for a server; it listens when the block begins."""
     with pinned(command, environment, core=core) as program:

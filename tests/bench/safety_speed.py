@@ -1,20 +1,29 @@
-"""How long a prompt of 1,000 characters is judged: `python -m tests.bench.safety_speed`."""
+"""How long a prompt of 1,000 characters is judged, by what it is made of."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.safety.policy import load_policy
+from tests.bench.contending import OURS
+from tests.bench.figures import Sample
 
-ROUNDS = 200
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from tests.bench.plan import Plan
+    from tests.bench.stack import Stack
+
+JUDGED = 200
 INNOCENTS = Path(__file__).parent.parent / "data" / "safety" / "innocents.tsv"
 
 
-def main() -> None:
-    started = time.perf_counter()
-    policy = load_policy()
-    print(f"loading    {(time.perf_counter() - started) * 1e3:6.0f} ms")
+async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
+    """Judge each text again and again."""
+    del stack, plan
     lines = INNOCENTS.read_text(encoding="utf-8").splitlines()
     prompts = [line.split("\t")[-1] for line in lines if not line.startswith("#")]
     words = [prompt for prompt in prompts if prompt.isascii() and prompt.isprintable()]
@@ -25,18 +34,15 @@ def main() -> None:
         "leet": "h1ll w1th 3 tr33s! " * 60,
         "spaced": "a.s-d_f 1 " * 100,
     }
+    policy = load_policy()
     for name, text in texts.items():
-        times = sorted(_time(lambda text=text[:1000]: policy.judge(text)) for _ in range(ROUNDS))
-        print(
-            f"{name:10} {times[ROUNDS // 2] * 1e6:6.0f} us at the median, {times[-3] * 1e6:.0f} p99"
-        )
+        judge = partial(policy.judge, text[:1000])
+        times = sorted(_time_us(judge) for _ in range(JUDGED))
+        figures = {"p50_us": times[JUDGED // 2], "p99_us": times[-3]}
+        yield Sample(part="safety", case=name, who=OURS, round=0, figures=figures)
 
 
-def _time(work: object) -> float:
+def _time_us(work: Callable[[], object]) -> float:
     started = time.perf_counter()
-    work()  # type: ignore[operator]
-    return time.perf_counter() - started
-
-
-if __name__ == "__main__":
-    main()
+    work()
+    return (time.perf_counter() - started) * 1e6

@@ -95,7 +95,7 @@ def running_stack() -> Generator[Stack]:
 
 
 @contextlib.contextmanager
-def our_api(environment: Mapping[str, str], *, core: int | None = None) -> Generator[Program]:
+def our_api(environment: Mapping[str, str], *, core: int | str | None = None) -> Generator[Program]:
     """`mintari api` on the servers' core, or on this one."""
     port = int(environment["API_PORT"])
     with served(python("-m", "mintari", "api"), environment, port, core=core) as program:

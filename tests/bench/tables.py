@@ -123,6 +123,21 @@ def crowds(samples: Samples) -> str:
     return table(("crowd", "contender", "measured", "wanted"), rows)
 
 
+def first_progress(samples: Samples) -> str:
+    """From an answer to the first news."""
+    names = {"RUNNING": "seen as RUNNING", "progress": "first progress above 0"}
+    rows = [
+        [names[case], *_cells(samples, case, OURS, ("p50_ms", "max_ms"))] for case in samples.cases
+    ]
+    return table(("after startGeneration's answer, local painter", "p50 ms", "most ms"), rows)
+
+
+def safety(samples: Samples) -> str:
+    """Judging prompts."""
+    rows = [[case, *_cells(samples, case, OURS, ("p50_us", "p99_us"))] for case in samples.cases]
+    return table(("1,000 characters of", "judged in, p50 µs", "p99 µs"), rows)
+
+
 def growth(samples: Samples) -> str:
     """How cost grows, as microseconds of server CPU for a message."""
     rows = [

@@ -51,9 +51,10 @@ class Stack:
         self.api = self._start("api")
         self.wait_until_ready()
 
-    def token(self, user_id: str) -> str:
+    def token(self, user_id: str, role: str = "") -> str:
         """A token of this user's."""
-        return issue_token(self._environment["AUTH_SECRET"], user_id=user_id, ttl_s=3600)
+        secret = self._environment["AUTH_SECRET"]
+        return issue_token(secret, user_id=user_id, ttl_s=3600, role=role)
 
     def address_for(self, user_id: str) -> str:
         """The page's address that signs this user in."""

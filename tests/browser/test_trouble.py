@@ -124,6 +124,8 @@ async def test_the_server_is_killed_and_comes_back(
             await screen.finish("A stubborn")
             # It neither reloaded nor asked for the list again.
             assert screen.count("Sketchbook") == 1
+            # Documents go by their ids, over the socket, too.
+            assert {each["query"] for each in screen.subscriptions} == {""}
 
 
 async def test_the_page_is_reloaded_in_the_middle(open_screen: OpenScreen) -> None:

@@ -158,6 +158,8 @@ def test_doctor_names_what_is_missing() -> None:
 
 
 def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> None:
+    documents = tmp_path / "documents.json"
+    documents.write_text('{"a": "{ nothing }"}')
     result = run(
         "doctor",
         DATABASE_URL="postgresql://ann:hidden@127.0.0.1:1/x",
@@ -165,6 +167,7 @@ def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> Non
         STORAGE_URL=(tmp_path / "pictures").as_uri(),
         AUTH_SECRET="a" * 32,
         API_PORT="0",
+        DOCUMENTS_FILES=str(documents),
     )
     assert result.exit_code == 1
     verdicts = dict(line.split()[1::-1] for line in result.output.splitlines())
@@ -179,7 +182,9 @@ def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> Non
         "auth": "FAIL",
         "port": "ok",
         "metrics": "ok",
+        "documents": "FAIL",
     }
+    assert "1 registered documents do not fit the schema: { nothing }..." in result.output
     assert "Is PostgreSQL up at 127.0.0.1:1/x" in result.output
     assert "Is Redis or Valkey up at 127.0.0.1:1/0" in result.output
     assert "AUTH_SECRET is too regular to be a secret. Try: openssl rand -hex 32" in result.output

@@ -10,7 +10,7 @@ from graphql import OperationDefinitionNode, parse
 
 from schema.build import build_schema
 from tests.conftest import running_api
-from transport.cost import Prices
+from transport.cost import KeptCosts, Prices
 from transport.limits import check_limits
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def prices() -> Prices:
 def cost(prices: Prices, text: str, /, **variables: object) -> int:
     document = parse(text)
     (operation, *_) = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
-    return prices.of(document, operation, variables)
+    cost, _ = prices.of(document, operation, variables)
+    return cost
 
 
 @pytest.mark.parametrize(
@@ -79,11 +80,31 @@ def test_a_fragment_is_counted_once(prices: Prices) -> None:
     assert cost(prices, document) == 3 + 20 * (1 + 2 * 2**40)
 
 
+def test_costs_are_kept_by_what_they_depend_on(prices: Prices) -> None:
+    document = parse(
+        f"{GRIDS} query Other($first: Int) {{ jobs(first: $first) {{ nodes {{ id }} }} }}"
+    )
+    grids, other = document.definitions
+    assert isinstance(grids, OperationDefinitionNode)
+    assert isinstance(other, OperationDefinitionNode)
+    kept = KeptCosts(prices, document)
+    for _ in range(2):
+        for first, of_grids, of_other in (
+            (1, 10, 4),
+            (2, 17, 5),
+            (None, 143, 23),
+            ([1, 2, 3], 24, 6),
+        ):
+            variables: dict[str, Any] = {"first": first, "more": {}}
+            assert (kept.of(grids, variables), kept.of(other, variables)) == (of_grids, of_other)
+        assert (kept.of(grids, {}), kept.of(other, None)) == (143, 23)
+
+
 def test_our_own_documents_are_far_from_every_limit(prices: Prices) -> None:
     texts = [path.read_text() for path in (ROOT / "web/src/graphql/documents").glob("*.graphql")]
     page = parse("\n".join(texts))
     costs = {
-        one.name.value: prices.of(page, one, {"first": 12, "jobIds": ["a", "b", "c"]})
+        one.name.value: prices.of(page, one, {"first": 12, "jobIds": ["a", "b", "c"]})[0]
         for one in page.definitions
         if isinstance(one, OperationDefinitionNode) and one.name
     }

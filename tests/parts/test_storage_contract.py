@@ -98,13 +98,20 @@ def new_key() -> str:
     return f"images/{secrets.token_hex(8)}/1.webp"
 
 
+async def is_there(storage: Storage, key: str) -> bool:
+    try:
+        await storage.get(key)
+    except ObjectNotFound:
+        return False
+    return True
+
+
 async def test_what_was_stored_comes_back(storage: Storage) -> None:
     key, content = new_key(), secrets.token_bytes(100_000)
-    assert not await storage.exists(key)
+    assert not await is_there(storage, key)
 
     await storage.put(key, content, WEBP)
 
-    assert await storage.exists(key)
     assert await storage.get(key) == content
 
 
@@ -130,7 +137,7 @@ async def test_deleting_takes_many_and_minds_none_that_is_gone(storage: Storage)
     await storage.delete([first, never])
     await storage.delete([])
 
-    assert not await storage.exists(first)
+    assert not await is_there(storage, first)
     assert await storage.get(second) == b"2"
 
 

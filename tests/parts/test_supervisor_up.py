@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from contextlib import AbstractContextManager
 
+    from mintari.embedded import RunningServer
+
 # Whatever the developer's own shell has set must not decide what starts here.
 CLEAN = (
     "DATABASE_URL",
@@ -122,9 +124,7 @@ def stop(program: Program) -> None:
     assert not [process for process in processes if is_alive(process.pid)]
 
 
-def test_a_kill_of_the_whole_leaves_no_process_and_the_next_start_finds_its_data(
-    home: Path,
-) -> None:
+def test_every_part_that_crashes_comes_back_and_so_does_the_whole(home: Path) -> None:
     with up(home) as program:
         url = api_url(program)
         token = program.line_with("Token").split()[-1]
@@ -133,23 +133,6 @@ def test_a_kill_of_the_whole_leaves_no_process_and_the_next_start_finds_its_data
         secrets = {path: path.read_bytes() for path in (home / "secrets").iterdir()}
         assert [path.stat().st_mode & 0o777 for path in secrets] == [0o600] * 2
         execute(lock_of(home)["database_url"], "CREATE TABLE kept AS SELECT 7 AS n")
-        processes = psutil.Process(program.pid).children(recursive=True)
-        program.signal(signal.SIGKILL)
-        program.wait()
-        until(lambda: not [process for process in processes if is_alive(process.pid)])
-    with up(home) as program:
-        # A token of the first run still holds.
-        assert viewer(api_url(program), token) == "dev"
-        assert jobs_status(api_url(program), token) == 200
-        assert execute(lock_of(home)["database_url"], "SELECT n FROM kept") == 7
-        stop(program)
-    assert {path: path.read_bytes() for path in (home / "secrets").iterdir()} == secrets
-
-
-def test_every_part_that_crashes_is_said_and_comes_back(home: Path) -> None:
-    with up(home) as program:
-        url = api_url(program)
-        token = program.line_with("Token").split()[-1]
         program.line_with("worker ready")
         for name, process in sorted(parts(program).items()):
             said = "valkey" if name == "valkey-server" else name
@@ -157,8 +140,18 @@ def test_every_part_that_crashes_is_said_and_comes_back(home: Path) -> None:
             program.line_with(f"{said} ended (killed by SIGKILL); starting it again in 0.5 s")
             program.line_with(f"{said} runs again")
             assert parts(program)[name].pid != process.pid
-            until(lambda: jobs_status(url, token) == 200, within_s=30)
+            until(lambda: jobs_status(url, token) == 200, within_s=60)
         program.line_with("worker ready", count=2)
+        processes = psutil.Process(program.pid).children(recursive=True)
+        program.signal(signal.SIGKILL)
+        program.wait()
+        until(lambda: not [process for process in processes if is_alive(process.pid)], within_s=60)
+    with up(home) as program:
+        # A token of the first run still holds.
+        assert viewer(api_url(program), token) == "dev"
+        assert jobs_status(api_url(program), token) == 200
+        assert execute(lock_of(home)["database_url"], "SELECT n FROM kept") == 7
+        program.line_with("worker ready")
         stop(program)
     order = [
         program.lines.index(program.line_with(text))
@@ -166,33 +159,21 @@ def test_every_part_that_crashes_is_said_and_comes_back(home: Path) -> None:
     ]
     assert order == sorted(order)
     assert "received fast shutdown request" in (home / "postgres" / "log").read_text()
+    assert {path: path.read_bytes() for path in (home / "secrets").iterdir()} == secrets
 
 
-def test_servers_that_are_given_are_used_and_none_is_started(
-    home: Path, database_url: str, valkey: object
+def test_servers_that_are_given_are_used_and_other_machines_get_no_token(
+    home: Path, database_url: str, valkey: RunningServer
 ) -> None:
-    redis_url = str(getattr(valkey, "url", ""))
-    with up(home, DATABASE_URL=database_url, REDIS_URL=redis_url) as program:
-        url = api_url(program)
-        token = program.line_with("Token").split()[-1]
+    given = {"DATABASE_URL": database_url, "REDIS_URL": valkey.url, "API_HOST": "0.0.0.0"}
+    with up(home, **given) as program:
+        url = api_url(program).replace("0.0.0.0", "127.0.0.1")
+        token = issue_token((home / "secrets" / "auth").read_text(), user_id="ann", ttl_s=600)
         assert jobs_status(url, token) == 200
         assert sorted(parts(program)) == ["api", "worker"]
         assert not (home / "postgres").exists()
         assert not (home / "valkey").exists()
-        stop(program)
-
-
-def test_only_the_server_that_is_missing_is_started(home: Path, database_url: str) -> None:
-    with up(home, DATABASE_URL=database_url) as program:
-        api_url(program)
-        assert sorted(parts(program)) == ["api", "valkey-server", "worker"]
-        assert not (home / "postgres").exists()
-        stop(program)
-
-
-def test_dev_mode_and_its_token_stay_on_this_machine(home: Path) -> None:
-    with up(home, API_HOST="0.0.0.0") as program:
-        url = api_url(program).replace("0.0.0.0", "127.0.0.1")
+        # Development mode and its token stay on this machine.
         assert "Token" not in program.output
         assert httpx.post(f"{url}/dev/token", timeout=30).status_code == 404
         stop(program)
@@ -243,7 +224,7 @@ def test_doctor_looks_at_the_one_that_runs(running_up: tuple[Program, Path]) -> 
     about = f"Looking at the `mintari up` that runs here (process {program.pid})."
     assert about in doctor.lines
     rest = [line for line in doctor.lines if line != about]
-    names = "python settings database migrations redis storage provider auth port"
+    names = "python settings database migrations redis storage provider auth port metrics"
     assert [line.split()[:2] for line in rest] == [["ok", name] for name in names.split()]
     assert "PostgreSQL 18" in doctor.line_with("database")
     assert "Valkey 9" in doctor.line_with("redis")
@@ -350,9 +331,12 @@ def test_a_damaged_secret_is_said(home: Path) -> None:
     )
 
 
-def test_a_stand_in_takes_a_providers_place(home: Path) -> None:
+def test_a_stand_in_takes_a_providers_place(
+    home: Path, database_url: str, valkey: RunningServer
+) -> None:
     options = ("--provider", "gemini", "--stand-in")
-    with running("-m", "mintari", "up", *options, environment=environment(home)) as program:
+    given = environment(home, DATABASE_URL=database_url, REDIS_URL=valkey.url)
+    with running("-m", "mintari", "up", *options, environment=given) as program:
         url = api_url(program)
         stand_in = program.line_with("Stand-in ").split()[1]
         program.line_with("Ctrl-C")
@@ -367,8 +351,8 @@ def test_a_stand_in_takes_a_providers_place(home: Path) -> None:
         assert "--stand-in needs --provider with one of: banana" in program.output
 
 
-def test_the_page_reloads_as_one_edits_it(home: Path, database_url: str, valkey: object) -> None:
-    given = environment(home, DATABASE_URL=database_url, REDIS_URL=str(getattr(valkey, "url", "")))
+def test_the_page_reloads_as_one_edits_it(home: Path, database_url: str) -> None:
+    given = environment(home, DATABASE_URL=database_url)
     with running("-m", "mintari", "up", "--web-dev", environment=given) as program:
         url = program.line_with("Editing  ").split()[1].rstrip("/")
         with httpx.Client(base_url=url, timeout=60) as page:
@@ -383,6 +367,9 @@ def test_the_page_reloads_as_one_edits_it(home: Path, database_url: str, valkey:
         edited = ROOT / "web" / "src" / "styles" / "tokens.css"
         edited.touch()
         program.line_with("hmr update /src/styles/index.css")
+        # Only the server that is missing was started.
+        assert {"api", "valkey-server", "worker"} < set(parts(program))
+        assert not (home / "postgres").exists()
         stop(program)
 
 

@@ -38,16 +38,23 @@ export const possibleTypes = {
 export const cache = cacheExchange({
   possibleTypes,
   keys: {
+    DailyCost: embedded,
     Eta: embedded,
     GenerationConnection: embedded,
     GenerationEdge: embedded,
     Image: embedded,
     JobError: embedded,
+    JobOverviewConnection: embedded,
     Limits: embedded,
+    Operator: embedded,
+    OperatorActionDone: embedded,
     PageInfo: embedded,
     Preview: embedded,
     Provider: (provider) => provider["name"] as string,
+    QueueLength: embedded,
+    QueuePause: embedded,
     Style: (style) => style["slug"] as string,
+    Worker: embedded,
   },
   updates: {
     Mutation: {

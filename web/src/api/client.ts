@@ -64,16 +64,20 @@ const auth = authExchange(async (utils) => {
  * Operations go by the id of their document, which the API knows from the page's build. Where it
  * does not (yet, or not any more), the text follows.
  */
-const persisted = persistedExchange({ enableForMutation: true, preferGetForPersistedQueries: false });
+const persisted = persistedExchange({
+  enableForMutation: true,
+  enableForSubscriptions: true,
+  preferGetForPersistedQueries: false,
+});
 
 /** Queries and mutations over HTTP, subscriptions over the one websocket. */
 export function openClient(): Client {
   const socket = openSocket(`${location.origin.replace(/^http/, "ws")}/graphql`);
   const live = subscriptionExchange({
-    forwardSubscription: ({ query, variables }) => ({
+    forwardSubscription: ({ query, variables, extensions }) => ({
       subscribe: (sink) => ({
         unsubscribe: socket.subscribe(
-          { query: query ?? "", variables: variables ?? {} },
+          { query: query ?? "", variables: variables ?? {}, extensions },
           { ...sink, next: (result) => sink.next(result as ExecutionResult) },
         ),
       }),

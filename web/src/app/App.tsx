@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { lazy, Suspense, useMemo } from "react";
 import { useQuery } from "urql";
 import { problemOf } from "../api/problems";
 import { signInNeeded } from "../api/session";
@@ -17,6 +17,9 @@ import { Banner } from "./Banner";
 import { Header } from "./Header";
 import { SignIn } from "./SignIn";
 import { StyleNames } from "./StyleNames";
+
+/** For few people: who is no operator never loads it. */
+const OperatorPage = lazy(() => import("../operator/OperatorPage"));
 
 /** The whole page. */
 export function App() {
@@ -42,20 +45,28 @@ function Studio() {
   );
   return (
     <StyleNames value={styleNames}>
-      <Header viewer={data?.viewer.id} />
+      <Header viewer={data?.viewer} />
       <Banner />
-      <main>
-        <div className="hero">
-          <h1>What shall we paint?</h1>
-          <p>A photo or a sentence becomes a painting, and you watch the brush.</p>
-        </div>
-        {data ? <Composer studio={data} /> : null}
-        {!data && fetching ? <div className="composer composer-waiting" aria-busy="true" /> : null}
-        {!data && !fetching && error ? (
-          <p className="composer empty">{problemOf(error, 0).message}</p>
-        ) : null}
-        {data ? <Sketchbook /> : null}
-      </main>
+      {route.view === "operator" ? (
+        <Suspense fallback={<main aria-busy="true" />}>
+          <OperatorPage />
+        </Suspense>
+      ) : (
+        <main>
+          <div className="hero">
+            <h1>What shall we paint?</h1>
+            <p>A photo or a sentence becomes a painting, and you watch the brush.</p>
+          </div>
+          {data ? <Composer studio={data} /> : null}
+          {!data && fetching ? (
+            <div className="composer composer-waiting" aria-busy="true" />
+          ) : null}
+          {!data && !fetching && error ? (
+            <p className="composer empty">{problemOf(error, 0).message}</p>
+          ) : null}
+          {data ? <Sketchbook /> : null}
+        </main>
+      )}
       <PinnedBar />
       {route.view === "frame" ? <FrameDialog id={route.id} /> : null}
       {route.view === "compare" ? <CompareDialog ids={route.ids} /> : null}

@@ -1,16 +1,18 @@
 /**
- * The address is the state of what is open: `?frame=ID`, `?compare=ID,ID`. So reloading, going
+ * The address is the state of what is open: `?frame=ID`, `?compare=ID,ID`, `?operator`. So reloading, going
  * back and sending a link all do what one expects, and the server only serves `/`.
  */
 import { useSyncExternalStore } from "react";
 
 export type Route =
   | { view: "studio" }
+  | { view: "operator" }
   | { view: "frame"; id: string }
   | { view: "compare"; ids: [string, string] };
 
 export function parseRoute(search: string): Route {
   const params = new URLSearchParams(search);
+  if (params.has("operator")) return { view: "operator" };
   const frame = params.get("frame");
   if (frame) return { view: "frame", id: frame };
   const [left, right] = (params.get("compare") ?? "").split(",");
@@ -22,6 +24,8 @@ export function addressOf(route: Route): string {
   switch (route.view) {
     case "studio":
       return "/";
+    case "operator":
+      return "/?operator";
     case "frame":
       return `/?frame=${encodeURIComponent(route.id)}`;
     case "compare":
