@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from graphql import GraphQLError
 
 from core.log import get_logger
+from transport.deadline import operation_deadline
 from transport.masking import mask
 
 if TYPE_CHECKING:
@@ -115,28 +116,30 @@ class Group:
         if self._members.pop(member, self) is None and not self._members:
             self._close()
 
-    async def open(self) -> None:
+    async def open(self, timeout_s: float) -> None:
         """Read what the jobs are now and show it. Never raises: members are told."""
         try:
-            jobs = await self._feed.watch(self._job_ids, self._user_id, self)
-            self._running = {job.id for job in jobs if not job.state.is_terminal}
-            self._versions = {job.id: job.version for job in jobs}
-            rendered = [self._renderer.now(job) for job in jobs]
-            if None in rendered:
-                self._is_rendering = True
-                rendered = await asyncio.gather(*map(self._renderer.soon, jobs))
-                self._is_rendering = False
+            async with operation_deadline(timeout_s):
+                results = await self._snapshot()
         except Exception as error:
             self._fail(error)
             return
-        results = [
-            (job.id, payload) for job, payload in zip(jobs, rendered, strict=True) if payload
-        ]
         self._is_open = True
         self._show(results)
         self.flush()
         if self.needs_rendering:
             await self.render_waiting()
+
+    async def _snapshot(self) -> list[Result]:
+        jobs = await self._feed.watch(self._job_ids, self._user_id, self)
+        self._running = {job.id for job in jobs if not job.state.is_terminal}
+        self._versions = {job.id: job.version for job in jobs}
+        rendered = [self._renderer.now(job) for job in jobs]
+        if None in rendered:
+            self._is_rendering = True
+            rendered = await asyncio.gather(*map(self._renderer.soon, jobs))
+            self._is_rendering = False
+        return [(job.id, payload) for job, payload in zip(jobs, rendered, strict=True) if payload]
 
     def on_job(self, job: JobRecord) -> None:
         """A job has a newer version."""
