@@ -17,6 +17,7 @@ async def operation_deadline(timeout_s: float) -> AsyncGenerator[None, None]:
     """Cancel the block when it takes longer. Raises DeadlineExceeded.
 
     Whatever the block was in the middle of is undone: a transaction that is cancelled rolls back.
+    A subscription's first result has the same deadline.
     """
     deadline = asyncio.timeout(timeout_s)
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from graphql import GraphQLError
 
 from core.vocabulary import JobState
+from transport.deadline import operation_deadline
 from transport.masking import mask
 
 if TYPE_CHECKING:
@@ -117,28 +118,31 @@ class Group:
         if self._members.pop(member, self) is None and not self._members:
             self._close()
 
-    async def open(self) -> None:
+    async def open(self, timeout_s: float) -> None:
         """Read what the jobs are now and show it. Never raises: members are told."""
         try:
-            jobs = await self._feed.watch(self._job_ids, self._user_id, self)
-            versions = [(job, job.newest) for job in jobs if job.newest is not None]
-            rendered = [self._renderer.now(job, change) for job, change in versions]
-            if None in rendered:
-                self._is_rendering = True
-                soon = [self._renderer.soon(job, change) for job, change in versions]
-                rendered = await asyncio.gather(*soon)
-                self._is_rendering = False
+            async with operation_deadline(timeout_s):
+                rendered = await self._snapshot()
         except Exception as error:
             self._fail(error)
             return
         self._is_open = True
-        self._running = {job for job, change in versions if _is_alive(change)}
-        self._show(
-            [(*version, one) for version, one in zip(versions, rendered, strict=True) if one]
-        )
+        self._show(rendered)
         self.flush()
         if self.needs_rendering:
             await self.render_waiting()
+
+    async def _snapshot(self) -> list[tuple[FollowedJob, JobChange, bytes]]:
+        jobs = await self._feed.watch(self._job_ids, self._user_id, self)
+        versions = [(job, job.newest) for job in jobs if job.newest is not None]
+        self._running = {job for job, change in versions if _is_alive(change)}
+        rendered = [self._renderer.now(job, change) for job, change in versions]
+        if None in rendered:
+            self._is_rendering = True
+            soon = [self._renderer.soon(job, change) for job, change in versions]
+            rendered = await asyncio.gather(*soon)
+            self._is_rendering = False
+        return [(*version, one) for version, one in zip(versions, rendered, strict=True) if one]
 
     def on_change(self, job: FollowedJob, change: JobChange) -> None:
         """A job has a newer version."""

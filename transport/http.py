@@ -131,7 +131,6 @@ class HttpEndpoint:
             asked,
             text,
             checked,
-            timeout_s=self._operations.timeout_s,
             link=getattr(request.state, "link", None),
         )
         streams.take(stream)

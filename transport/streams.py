@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from core.errors import DeadlineExceeded, Unauthenticated
+from core.errors import Unauthenticated
 from transport.caps import Caps, TooManySocketsError
 from transport.masking import mask
 from transport.problem import Problem
@@ -101,7 +101,6 @@ class Stream:
         asked: the operation.
         text: the text of its document.
         checked: that document.
-        timeout_s: until the first result.
         link: the connection, where the server tells of it.
     """
 
@@ -114,7 +113,6 @@ class Stream:
         text: str,
         checked: Checked,
         *,
-        timeout_s: float,
         link: Link | None,
     ) -> None:
         self._streams = streams
@@ -123,11 +121,9 @@ class Stream:
         self._asked = asked
         self._text = text
         self._checked = checked
-        self._timeout_s = timeout_s
         self._link = link
         self.held = contextlib.ExitStack()
         self._group: Group | None = None
-        self._deadline: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
         # The newest of each job, while the client does not read.
         self._waiting: dict[UUID, bytes] = {}
@@ -144,7 +140,6 @@ class Stream:
             self._waiting[job_id] = part
         replaced = before + len(results) - len(self._waiting)
         self._streams.app.metrics.results_dropped.inc(replaced)
-        self._first_came()
         self._changed.set()
 
     def end(self) -> None:
@@ -162,7 +157,6 @@ class Stream:
     def _finish(self, last: bytes) -> None:
         if self._last is None:
             self._last = last
-        self._first_came()
         self._changed.set()
 
     # --- what the server calls ---
@@ -186,7 +180,6 @@ class Stream:
     def _begin(self) -> None:
         """Take part in the group; start what may end it early."""
         loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(self._timeout_s, self._time_out)
         if viewer := self.request.viewer:
             error = _unauthenticated("The token has expired.")
             left_s = max(0.0, viewer.expires_at_s - time.time())
@@ -215,7 +208,6 @@ class Stream:
         return dict(mask(error, self._asked.operation_name).formatted)
 
     def _close(self) -> None:
-        self._first_came()
         if self._expiry is not None:
             self._expiry.cancel()
         if self._link is not None:
@@ -223,14 +215,6 @@ class Stream:
         if self._group is not None:
             self._group.leave(self)
         self._streams.release(self)
-
-    def _first_came(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-
-    def _time_out(self) -> None:
-        text = f"Nothing came within {self._timeout_s:g} s. Please try again."
-        self.fail([{"message": text, "extensions": {"code": DeadlineExceeded.code}}])
 
     async def _listen(self, receive: Receive) -> None:
         """Wait until the client is gone."""

@@ -102,7 +102,7 @@ class Subscriptions:
             group = self._make(key, request, document, operation_name, variables)
             self._groups[key] = group
             group.join(member)
-            self._start(group.open())
+            self._start(group.open(self._app.settings.operation_timeout_s))
         else:
             group.join(member)
         return group

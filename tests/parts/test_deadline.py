@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from tests.client import START
+from tests.client import FOLLOW, START
 from tests.conftest import running_api
 
 if TYPE_CHECKING:
@@ -35,6 +35,20 @@ async def test_a_mutation_that_is_stuck_changes_nothing(
                 assert count.scalar_one() == 0, table
         # The connections are whole, and what was ended holds no locks.
         assert (await ann.start(prompt="a"))["__typename"] == "GenerationStarted"
+
+
+async def test_a_subscription_that_does_not_begin(make_settings: Callable[..., Settings]) -> None:
+    async with running_api(make_settings(operation_timeout_s=0.5)) as api:
+        ann = api.client()
+        job_id = (await ann.started(prompt="a", variantCount=1))["jobs"][0]["id"]
+        async with ann.socket() as socket:
+            async with api.service.database.transaction() as connection:
+                await connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
+                (refused,) = [one async for one in socket.subscribe(FOLLOW, ids=[job_id])]
+            assert refused["errors"][0]["extensions"] == {"code": "DEADLINE_EXCEEDED"}
+            # What was given up is forgotten: the next one begins anew.
+            first = await anext(socket.subscribe(FOLLOW, ids=[job_id]))
+            assert first["data"]["jobProgress"]["id"] == job_id
 
 
 async def test_a_query_that_is_stuck(make_settings: Callable[..., Settings]) -> None:
