@@ -7,8 +7,9 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.mintari
 PIP := $(PY) -m pip --disable-pip-version-check -qq install
 COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--extra local --extra embedded --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --no-emit-find-links
+	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+HERE := --extra local --extra embedded
+IN_THE_IMAGE := --extra local --extra otel
 
 # Pyright brings its own Node (a wheel of the test requirements) and asks the network for nothing.
 export PYRIGHT_PYTHON_GLOBAL_NODE := off
@@ -67,8 +68,9 @@ schema: $(STAMPS)/dev ## write schema/schema.graphql
 	@mv $(STAMPS)/schema.graphql schema/schema.graphql
 
 lock: $(STAMPS)/dev ## pin the requirements anew; ARGS=--upgrade takes the newest
-	@$(COMPILE) --group build $(ARGS) -o requirements.txt
-	@$(COMPILE) --group dev -c requirements.txt $(ARGS) -o requirements-dev.txt
+	@$(COMPILE) $(HERE) --group build $(ARGS) -o requirements.txt
+	@$(COMPILE) $(HERE) --group dev -c requirements.txt $(ARGS) -o requirements-dev.txt
+	@$(COMPILE) $(IN_THE_IMAGE) --group build -c requirements-dev.txt -o deploy/requirements.txt
 
 clean: ## remove the environment and caches (never your data)
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from core.tracing import Attribute
 
+TRY_DEADLINE_S = 3.0
 _KINDS = {SpanKind.PART: trace.SpanKind.INTERNAL, SpanKind.FROM_QUEUE: trace.SpanKind.CONSUMER}
 _OURS = ("mintari.", "graphql.")
 _KEPT = frozenset(
@@ -64,8 +66,8 @@ class OtelTracing(Tracing):
     def __init__(self, endpoint: str, process: str) -> None:
         self.provider = TracerProvider(resource=_resource(process))
         self.provider.sampler = _NoStrayCalls(self.provider.sampler)
-        exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
-        self.provider.add_span_processor(BatchSpanProcessor(_Discreet(exporter)))
+        exporter = _Discreet(_exporter(endpoint))
+        self.provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self.provider.get_tracer("mintari")
         self._propagator = TraceContextTextMapPropagator()
         HTTPXClientInstrumentor().instrument(tracer_provider=self.provider)
@@ -100,6 +102,22 @@ class OtelTracing(Tracing):
         HTTPXClientInstrumentor().uninstrument()
         RedisInstrumentor().uninstrument()
         await asyncio.to_thread(self.provider.shutdown)
+
+
+def send_nothing(endpoint: str) -> bool:
+    """Whether a receiver takes an empty batch of spans; blocks."""
+    exporter = _exporter(endpoint, timeout_s=TRY_DEADLINE_S)
+    log = logging.getLogger(OTLPSpanExporter.__module__)
+    log.disabled = True  # the answer is what counts
+    try:
+        return exporter.export([]) is SpanExportResult.SUCCESS
+    finally:
+        log.disabled = False
+        exporter.shutdown()
+
+
+def _exporter(endpoint: str, timeout_s: float | None = None) -> OTLPSpanExporter:
+    return OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=timeout_s)
 
 
 def _resource(process: str) -> Resource:

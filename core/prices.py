@@ -58,6 +58,10 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return Cost(price.usd_per_picture, CostBasis.PICTURE, self.version)
         return None
 
+    def knows(self, provider: str, model: str) -> bool:
+        """Whether such calls have a price."""
+        return self._find(provider, model) is not None
+
     def nothing(self) -> Cost:
         """The cost of a call that the provider turned away."""
         return Cost(0.0, CostBasis.TURNED_AWAY, self.version)

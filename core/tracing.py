@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from types import ModuleType
 
     from core.settings import Settings
 
@@ -61,15 +62,26 @@ class Tracing:
         """Send what is left."""
 
 
+NO_TRACING = Tracing()
+
+
 def open_tracing(settings: Settings, process: str) -> Tracing:
     """What the settings say; `process` is api or worker. Raises TracingMissing."""
-    if not settings.otel_exporter_otlp_endpoint:
-        return Tracing()
+    endpoint = settings.otel_exporter_otlp_endpoint
+    return _otel().OtelTracing(endpoint, process) if endpoint else NO_TRACING
+
+
+def send_nothing(endpoint: str) -> bool:
+    """Whether a receiver takes an empty batch of spans; blocks. Raises TracingMissing."""
+    return _otel().send_nothing(endpoint)
+
+
+def _otel() -> ModuleType:
     try:
-        from core.otel import OtelTracing
+        from core import otel
     except ImportError as error:
         raise TracingMissing(
             f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed:"
             " pip install 'mintari[otel]'."
         ) from error
-    return OtelTracing(settings.otel_exporter_otlp_endpoint, process)
+    return otel

@@ -252,7 +252,7 @@ _FALL_OVER = text(f"""
         provider = :provider, model = :model, progress_kind = :progress_kind,
         requested_provider = COALESCE(requested_provider, provider),
         fall_over_reason = COALESCE(fall_over_reason, :reason),
-        retry_count = retry_count + :retries, provider_retries = 0,
+        retry_count = retry_count + :retries, provider_retries = 0, started_at = NULL,
         held_since = NULL, ready_at = clock_timestamp()
     WHERE {_HELD}
     RETURNING {_JOB}
@@ -295,6 +295,7 @@ _HOLD = text(f"""
     UPDATE jobs SET
         version = {_NEXT_EPOCH}, {_FREED}, {_SHOWN},
         held_since = COALESCE(held_since, clock_timestamp()),
+        started_at = CASE WHEN {_IN_TIME} THEN NULL ELSE started_at END,
         ready_at = clock_timestamp() + make_interval(secs => :delay_s),
         state = CASE WHEN {_IN_TIME} THEN 'PENDING' ELSE 'FAILED' END,
         stage = CASE WHEN {_IN_TIME} THEN 'QUEUED' END,

@@ -171,10 +171,16 @@ async def _redis(settings: Settings) -> str:
 
 
 async def _storage(settings: Settings) -> str:
+    from storage.base import StorageError
     from storage.registry import open_storage
 
     async with open_storage(settings) as storage:
-        return await storage.check()
+        try:
+            return await storage.check()
+        except StorageError as error:
+            raise Unwell(
+                f"{error}. Is STORAGE_URL right, and may this user write and read there?"
+            ) from error
 
 
 async def _provider(settings: Settings) -> str:
@@ -262,6 +268,40 @@ def _place(url: str) -> str:
     return f"{parts.hostname}{port}{parts.path}"
 
 
+async def _prices(settings: Settings) -> str:
+    from core.prices import load_prices
+    from core.styles import load_styles
+    from providers.registry import open_providers
+
+    prices = load_prices(settings.prices_file)
+    async with open_providers(settings, load_styles(settings.styles_file)) as providers:
+        unknown = [
+            f"{one.name} {one.model}"
+            for one in providers.values()
+            if not prices.knows(one.name, one.model)
+        ]
+    rest = f"; not known, and counted so: {', '.join(unknown)}" if unknown else ""
+    return f"as of {prices.version}{rest}"
+
+
+async def _traces(settings: Settings) -> str:
+    from core.tracing import TracingMissing, send_nothing
+
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if not endpoint:
+        return "off, as OTEL_EXPORTER_OTLP_ENDPOINT is not set"
+    try:
+        taken = await asyncio.to_thread(send_nothing, endpoint)
+    except TracingMissing as error:
+        raise Unwell(str(error)) from error
+    if not taken:
+        raise Unwell(
+            f"no receiver of OTLP over HTTP answers at {_place(endpoint)}: correct"
+            " OTEL_EXPORTER_OTLP_ENDPOINT (port 4318, not 4317, which speaks gRPC)"
+        )
+    return f"taken at {_place(endpoint)}"
+
+
 CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("database", _database),
     ("migrations", _migrations),
@@ -272,5 +312,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("port", _port),
     ("metrics", _metrics),
     ("documents", _documents),
+    ("traces", _traces),
+    ("prices", _prices),
 )
 """Every check by name. A check returns what is well, and raises Unwell (or anything)."""

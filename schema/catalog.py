@@ -49,6 +49,10 @@ class Provider:
     text_input: bool = strawberry.field(description="Whether it paints from words alone.")
     seed: SeedSupport = strawberry.field(description="What it makes of a seed.")
     progress: ProgressKind = strawberry.field(description="What its progress is.")
+    cancel: bool = strawberry.field(description="Whether a cancelled job stops its work as well.")
+    resume: bool = strawberry.field(
+        description="Whether a call that was cut off here is gone on with instead of made again."
+    )
     status: ProviderStatus = strawberry.field(description="Whether it is asked for pictures now.")
     status_until: datetime | None = strawberry.field(
         description="When it is asked again; null unless UNAVAILABLE."
@@ -67,6 +71,8 @@ class Provider:
             text_input=can.text_input,
             seed=can.seed,
             progress=can.progress,
+            cancel=can.cancel,
+            resume=can.resume,
             status=health.status,
             status_until=health.until,
         )

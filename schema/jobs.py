@@ -124,7 +124,8 @@ class Job:
     error: JobError | None = strawberry.field(description="Why it failed; null unless FAILED.")
     created_at: datetime = strawberry.field(description="When it was accepted.")
     started_at: datetime | None = strawberry.field(
-        description="When a worker first took it; null while it waits."
+        description="When a worker first took it; null while it waits, and set anew after it was"
+        " held for its provider or went to another one."
     )
     finished_at: datetime | None = strawberry.field(
         description="When it ended; null while it is PENDING or RUNNING."

@@ -168,6 +168,7 @@ def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> Non
         AUTH_SECRET="a" * 32,
         API_PORT="0",
         DOCUMENTS_FILES=str(documents),
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
     )
     assert result.exit_code == 1
     verdicts = dict(line.split()[1::-1] for line in result.output.splitlines())
@@ -183,6 +184,8 @@ def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> Non
         "port": "ok",
         "metrics": "ok",
         "documents": "FAIL",
+        "traces": "FAIL",
+        "prices": "ok",
     }
     assert "1 registered documents do not fit the schema: { nothing }..." in result.output
     assert "Is PostgreSQL up at 127.0.0.1:1/x" in result.output

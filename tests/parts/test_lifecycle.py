@@ -200,6 +200,7 @@ async def test_a_job_is_held_for_so_long_since_its_last_try(
 
     first = await held(0, delay_s=0, at_most_s=60)
     assert (first.state, first.stage, first.retry_count) == (JobState.PENDING, Stage.QUEUED, 0)
+    assert first.started_at is None
     # A real try starts the wait anew.
     assert await claimed(database, job_id, attempt=1)
     async with writing(database) as connection:
@@ -233,7 +234,7 @@ async def test_a_fall_over_says_who_was_asked_first_and_why(
     assert (job.requested_provider, job.provider) == (before.provider, "openai")
     assert job.fall_over_reason is FallOverReason.OVERLOADED
     assert (job.retry_count, job.provider_retries) == (1, 0)
-    assert job.state is JobState.PENDING
+    assert (job.state, job.started_at) == (JobState.PENDING, None)
 
 
 async def test_a_crash_loop_ends(database: Database, job_id: UUID) -> None:
