@@ -11,6 +11,7 @@ from core.log import configure_logging
 from mintari.asgi import build_asgi
 from mintari.ports import claimable_port
 from mintari.tokens import SetupError
+from mintari.workers import shared_socket
 from transport.http_protocol import HttpProtocol
 from transport.websocket import WebSocket
 
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 SHUTDOWN_S = 5
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, share_port: bool = False) -> None:
     """Serve until SIGTERM or SIGINT. Raises SetupError or EmbeddedError when settings forbid it."""
     check_schema_package()
     if settings.metrics_port:
         # Opened once the application starts, where an error would come with uvicorn's traceback.
         claimable_port(settings.metrics_host, settings.metrics_port, "METRICS")
     configure_logging(settings)
-    uvicorn.Server(server_config(settings)).run()
+    sockets = [shared_socket(settings)] if share_port else None
+    uvicorn.Server(server_config(settings)).run(sockets)
 
 
 def server_config(settings: Settings) -> uvicorn.Config:

@@ -53,11 +53,23 @@ def up(provider: str | None, *, stand_in: bool, web_dev: bool) -> None:
 
 
 @cli.command()
-def api() -> None:
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="So many processes on one port; one for each core.",
+)
+@click.option("--share-port", is_flag=True, help="Let other API processes listen there, too.")
+def api(workers: int, *, share_port: bool) -> None:
     """Run the API."""
     from mintari.api import serve
+    from mintari.workers import serve_with_workers
 
-    serve(_settings())
+    if workers > 1:
+        serve_with_workers(_settings(), workers)
+    else:
+        serve(_settings(), share_port=share_port)
 
 
 @cli.command()
