@@ -24,7 +24,15 @@ from providers.base import (
     ProviderOverloaded,
     ProviderRefused,
 )
-from providers.http import Answer, Limits, Wire, check_base_url, check_picture, retry_after
+from providers.http import (
+    Answer,
+    Limits,
+    Wire,
+    check_base_url,
+    check_picture,
+    numbers_of,
+    retry_after,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -167,7 +175,9 @@ class GeminiProvider:
         reply = self._wire.decode(answer, _Reply)
         image = check_picture(self.name, self._image_of(reply))
         yield Finished(
-            image=image, model=reply.model_version or self._model, usage=_usage_of(reply)
+            image=image,
+            model=reply.model_version or self._model,
+            usage=numbers_of(reply.usage_metadata),
         )
 
     async def resume(self, request: PaintRequest, external_id: str) -> AsyncGenerator[Update, None]:
@@ -281,11 +291,3 @@ def _text(request: PaintRequest) -> str:
     if not request.negative_prompt:
         return request.assembled_prompt
     return f"{request.assembled_prompt} Leave out: {request.negative_prompt}."
-
-
-def _usage_of(reply: _Reply) -> dict[str, float]:
-    return {
-        name: float(value)
-        for name, value in reply.usage_metadata.items()
-        if isinstance(value, int | float)
-    }

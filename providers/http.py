@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -292,6 +292,18 @@ def decode_picture(name: str, encoded: str) -> bytes:
     except ValueError:
         raise BadProviderAnswer(f"{name} sent a picture whose base64 is broken") from None
     return check_picture(name, content)
+
+
+def numbers_of(account: Mapping[str, object]) -> dict[str, float]:
+    """The numbers in a provider's account of a call; those of an object as `object.name`."""
+    numbers: dict[str, float] = {}
+    for name, value in account.items():
+        if isinstance(value, dict):
+            inner = numbers_of(cast("dict[str, object]", value))
+            numbers |= {f"{name}.{key}": number for key, number in inner.items()}
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            numbers[name] = float(value)
+    return numbers
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -23,7 +23,15 @@ from providers.base import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from providers.http import MAX_ERROR_BYTES, Answer, Limits, Wire, check_base_url, decode_picture
+from providers.http import (
+    MAX_ERROR_BYTES,
+    Answer,
+    Limits,
+    Wire,
+    check_base_url,
+    decode_picture,
+    numbers_of,
+)
 from providers.previews import small_preview
 from providers.results import ResultFetcher
 
@@ -220,12 +228,7 @@ class OpenAIProvider:
         raise BadProviderAnswer("openai answered without a picture")
 
     def _finished(self, image: bytes, usage: Mapping[str, object] | None) -> Finished:
-        numbers = {
-            name: float(value)
-            for name, value in (usage or {}).items()
-            if isinstance(value, int | float)
-        }
-        return Finished(image=image, model=self._model, usage=numbers)
+        return Finished(image=image, model=self._model, usage=numbers_of(usage or {}))
 
     def _error_of(self, answer: Answer) -> ProviderError:
         try:

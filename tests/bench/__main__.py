@@ -53,17 +53,19 @@ def main(
         pin_harness()
     except NotHere as missing:
         sys.exit(f"bench: {missing}")
+    began_s, failed, new = time.monotonic(), False, list[Sample]()
     wanted = parts or tuple(PARTS)
-    began_s = time.monotonic()
-    measured = {part: _measured(part, plan) for part in wanted}
-    new = [sample for samples, _ in measured.values() for sample in samples]
-    kept = [sample for sample in _earlier() if sample.part not in wanted]
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_bytes(msgspec.json.encode([*kept, *new]))
+    known = [sample for sample in _earlier() if sample.part not in wanted]
+    for part in wanted:
+        samples, part_failed = _measured(part, plan)
+        new += samples
+        failed |= part_failed
+        RESULTS.parent.mkdir(parents=True, exist_ok=True)
+        RESULTS.write_bytes(msgspec.json.encode([*known, *new]))
     print(f"\n{markdown(Samples(new))}\n\n{time.monotonic() - began_s:.0f} s in all")
     if writes:
-        write(Samples([*kept, *new]), RESULTS)
-    sys.exit(any(failed for _, failed in measured.values()))
+        write(Samples([*known, *new]), RESULTS)
+    sys.exit(failed)
 
 
 def _earlier() -> list[Sample]:

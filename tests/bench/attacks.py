@@ -70,13 +70,14 @@ async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
             await load.connect()
             scene = Scene(port, publisher, load, requests, victims, jobs[-1], stamps)
             await _spell(scene, 1)
+            for_s = 1.5 if plan.quick else 3
             for number in range(min(plan.rounds, 2)):
                 for kind in ATTACKS:
-                    quiet = await _spell(scene, 1.5 if plan.quick else 4)
+                    quiet = await _spell(scene, for_s)
                     yield Sample(
                         part="attacks", case=kind, who="quiet", round=number, figures=quiet
                     )
-                    attacked = await _attacked(scene, kind, 1.5 if plan.quick else 4)
+                    attacked = await _attacked(scene, kind, for_s)
                     yield Sample(
                         part="attacks", case=kind, who="attacked", round=number, figures=attacked
                     )

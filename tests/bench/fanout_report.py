@@ -29,7 +29,7 @@ def show(samples: Samples) -> str:
         for shape, _, sockets in (case.partition(" ") for case in samples.cases)
     ]
     about = "\n".join(f"- {who}: {ABOUT[who]}" for who in samples.contenders)
-    return "\n\n".join([_targets(samples), *parts, about])
+    return "\n\n".join([*_targets(samples), *parts, about])
 
 
 def _case(samples: Samples, case: str) -> str:
@@ -59,8 +59,8 @@ def _row(samples: Samples, case: str, who: str) -> list[str]:
     ]
 
 
-def _targets(samples: Samples) -> str:
-    """This service against the others, as ratios within a round."""
+def _targets(samples: Samples) -> list[str]:
+    """This service against the others, as ratios within a round; nothing without 1,000 sockets."""
     wanted = (
         ("one 1000", "per_cpu_s", YOGA, "at least 25"),
         ("one 1000", "per_cpu_s", DOCUMENTED, "at least 90"),
@@ -80,4 +80,4 @@ def _targets(samples: Samples) -> str:
         for case in ("one 1000", "own 1000")
         if (kb := samples.figure(case, OURS, "kb"))
     ]
-    return table(("1,000 subscribers, this service", "measured", "wanted"), rows)
+    return [table(("1,000 subscribers, this service", "measured", "wanted"), rows)] if rows else []

@@ -22,7 +22,7 @@ def main() -> None:
     results, target = map(Path, sys.argv[1:])
     samples = json.loads(results.read_text())
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9})
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained", sharey=True)
     panels = [
         ("fanout", "one", "subscribers, all of one job (4 events in flight)", "case"),
         ("fanout", "own", "subscribers, each of a job of its own", "case"),
@@ -32,8 +32,10 @@ def main() -> None:
     for panel, (part, kind, label, across) in zip(axes.flat, panels, strict=True):
         draw(panel, [s for s in samples if s["part"] == part], kind, across)
         panel.set_xlabel(label)
+    for panel in axes[:, 0]:
         panel.set_ylabel("server CPU, µs a message")
-    axes.flat[0].legend(frameon=False)
+    lines, names = axes.flat[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper center", ncols=4, frameon=False)
     figure.savefig(target, metadata={"Date": None})
 
 
@@ -52,6 +54,12 @@ def draw(panel, samples: list, kind: str, across: str) -> None:
             panel.plot(xs, ys, "o-", color=colour, label=LABELS.get(who, who), markersize=4)
     panel.set_xscale("log")
     panel.set_yscale("log")
+    marks = sorted({x for line in panel.get_lines() for x in line.get_xdata()})
+    panel.set_xticks(marks if across == "case" else (500, 1000, 2000, 4000))
+    panel.xaxis.set_major_formatter("{x:,.0f}")
+    panel.xaxis.set_minor_formatter("")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter("")
     panel.grid(visible=True, which="major", alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)
 

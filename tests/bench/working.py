@@ -69,7 +69,7 @@ async def _measure(
     number: int,
     plan: Plan,
 ) -> dict[str, float]:
-    few, many = (20, 40) if plan.quick else (100, 200)
+    few, many = (20, 40) if plan.quick else (60, 150)
     url = f"http://127.0.0.1:{environment['API_PORT']}"
     users = [f"idle-{number}", f"busy-{number}"]
     idle, busy = (

@@ -45,34 +45,26 @@ async def answer(reader: StreamReader) -> tuple[str, bytes]:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_headers_that_never_end(api: Api) -> None:
-    async with connection(api) as (reader, writer):
+async def test_headers_that_never_come_or_never_end(api: Api) -> None:
+    async with (
+        connection(api) as (silent, _),
+        connection(api) as (kept, kept_writer),
+        connection(api) as (reader, writer),
+    ):
+        kept_writer.write(HEALTH + b"\r\n")
+        assert await answer(kept) == ("http/1.1 200 ok", b'{"status":"ok"}')
+        kept_writer.write(b"G")
         writer.write(HEALTH)
 
-        async def trickle() -> bool:
-            """One more header, as slowloris does, until the connection is closed."""
+        async def is_closed() -> bool:
+            """One more header, as slowloris sends them, until the connection is closed."""
             writer.write(b"x-slow: 1\r\n")
             return reader.at_eof() or writer.is_closing()
 
-        status, body = await answer(reader)
-        assert (status, body) == ("http/1.1 408 request timeout", b"")
-        await wait_until(trickle, within_s=WITHIN_S)
-
-
-@pytest.mark.usefixtures("impatient")
-async def test_a_connection_that_says_nothing(api: Api) -> None:
-    async with connection(api) as (reader, _):
-        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
-
-
-@pytest.mark.usefixtures("impatient")
-async def test_a_kept_connection_that_becomes_slow(api: Api) -> None:
-    async with connection(api) as (reader, writer):
-        writer.write(HEALTH + b"\r\n")
-        assert await answer(reader) == ("http/1.1 200 ok", b'{"status":"ok"}')
-        writer.write(b"G")
-        assert (await answer(reader))[0] == "http/1.1 408 request timeout"
-        assert await reader.read() == b""
+        for one in (silent, kept, reader):
+            assert await answer(one) == ("http/1.1 408 request timeout", b"")
+        await wait_until(is_closed, within_s=WITHIN_S)
+        assert await silent.read() == await kept.read() == b""
 
 
 @pytest.mark.usefixtures("impatient")
@@ -94,30 +86,22 @@ async def test_whoever_is_served_is_not_cut_off(api: Api) -> None:
         assert await socket.receive() == {"type": "pong"}
 
 
-@pytest.mark.parametrize("path", ["/graphql", "/uploads"])
-async def test_bodies_that_never_end(api: Api, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bodies_that_never_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transport.parameters.READ_DEADLINE_S", 0.3)
     monkeypatch.setattr("transport.files.READ_DEADLINE_S", 0.3)
     token = api.client().token
-    async with connection(api) as (reader, writer):
-        writer.write(
-            f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-            f"authorization: Bearer {token}\r\ncontent-length: 100\r\n\r\n{{".encode()
-        )
-        status, body = await answer(reader)
-        assert status == "http/1.1 408 request timeout"
-        assert b'"TIMEOUT"' in body.replace(b" ", b"")
+    for path in ("/graphql", "/uploads"):
+        async with connection(api) as (reader, writer):
+            writer.write(
+                f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                f"authorization: Bearer {token}\r\ncontent-length: 100\r\n\r\n{{".encode()
+            )
+            status, body = await answer(reader)
+            assert status == "http/1.1 408 request timeout"
+            assert b'"TIMEOUT"' in body
 
 
-async def test_headers_without_end(api: Api) -> None:
-    async with connection(api) as (reader, writer):
-        writer.write(HEALTH + b"x-large: ")
-        for _ in range(20):
-            writer.write(b"x" * 8192)
-        assert (await answer(reader))[0] == "http/1.1 431 request header fields too large"
-
-
-async def test_a_request_in_pieces_and_two_at_once(api: Api) -> None:
+async def test_headers_in_pieces_two_at_once_and_without_end(api: Api) -> None:
     async with connection(api) as (reader, writer):
         request = HEALTH + b"x-some: header\r\n\r\n"
         for at in range(len(request)):
@@ -127,3 +111,8 @@ async def test_a_request_in_pieces_and_two_at_once(api: Api) -> None:
         writer.write(request * 2)
         assert (await answer(reader))[0] == "http/1.1 200 ok"
         assert (await answer(reader))[0] == "http/1.1 200 ok"
+    async with connection(api) as (reader, writer):
+        writer.write(HEALTH + b"x-large: ")
+        for _ in range(20):
+            writer.write(b"x" * 8192)
+        assert (await answer(reader))[0] == "http/1.1 431 request header fields too large"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from providers.base import ProviderUnavailable
 from tests.client import FOLLOW
 from tests.conftest import free_port, running_api
 from tests.parts.observed import Scraped, parse
+from tests.programs import ROOT
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -199,6 +201,15 @@ async def test_a_later_release_may_have_migrated(watched: Settings) -> None:
         assert await ready_at("9999") == (200, {"status": "ok", "parts": WELL})
         behind = {"status": "unavailable", "parts": {**WELL, "migrations": False}}
         assert await ready_at("0001") == (503, behind)
+
+
+async def test_every_metric_is_explained(watched: Settings) -> None:
+    async with running_api(watched):
+        text_of = (await ask(watched, "/metrics")).text
+    shown = set(re.findall(r"^# TYPE (mintari_\w+) \w+$", text_of, re.MULTILINE))
+    table = (ROOT / "docs" / "observing.md").read_text().partition("## Metrics")[2]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `mintari_")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == shown
 
 
 async def test_two_processes_cannot_share_a_port(watched: Settings) -> None:

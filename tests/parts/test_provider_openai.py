@@ -12,6 +12,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from core.prices import load_prices
+from core.settings import Settings
 from core.vocabulary import ProgressKind
 from mintari.standins import openai
 from mintari.standins.painting import paint, read_call_id
@@ -73,7 +75,17 @@ async def test_previews_come_on_the_way(stand_in: RunningStandIn) -> None:
 
     (call,) = stand_in.calls()
     assert isinstance(finished, Finished)
-    assert finished.usage == {"input_tokens": 50, "output_tokens": 4160, "total_tokens": 4210}
+    assert finished.usage == {
+        "input_tokens": 50,
+        "input_tokens_details.text_tokens": 10,
+        "input_tokens_details.image_tokens": 40,
+        "output_tokens": 4160,
+        "total_tokens": 4210,
+    }
+    model = Settings.model_fields["openai_model"].default
+    cost = load_prices().cost_of("openai", model, finished.usage)
+    assert cost is not None
+    assert cost.usd == pytest.approx((10 * 5 + 40 * 8 + 4160 * 30) / 1e6)
     assert [step.fraction for step in steps if isinstance(step, Progress)] == [0.25, 0.5, 0.75]
     for step in steps:
         assert isinstance(step, Progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket as sockets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
-import pytest
-from sqlalchemy import text
 
 from core.auth import issue_token
 from mintari.revoke import revoke
@@ -23,6 +22,8 @@ from transport.stream_formats import EVENT_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    import pytest
 
     from core.settings import Settings
     from tests.client import Client, Json
@@ -116,24 +117,24 @@ async def nobody_follows(api: Api) -> bool:
     return api.service.feed.followed_count == 0
 
 
-@pytest.mark.parametrize("accept", [EVENTS, MULTIPART, URQL])
-async def test_a_grid_is_followed_to_its_end(api: Api, accept: str) -> None:
+async def test_a_grid_is_followed_to_its_end(api: Api) -> None:
     ann = api.client()
-    job_id = await started(ann)
-    async with opened(ann, accept, PROGRESS, ids=[job_id]) as stream:
-        job = (await stream.next())["data"]["jobProgress"]
-        assert (job["id"], job["state"]) == (job_id, "PENDING")
-        await ann.ask(CANCEL, id=job_id)
-        later, end = await stream.rest()
-        assert later["data"]["jobProgress"]["state"] == "CANCELLED"
-        assert later["data"]["jobProgress"]["version"] > job["version"]
-        assert end == COMPLETE
-        if accept != MULTIPART:
-            assert b"\r" not in stream.raw
-            assert stream.response.headers["content-type"] == "text/event-stream; charset=utf-8"
-        else:
-            assert stream.raw.endswith(b"\r\n--graphql--\r\n")
-        assert "no-cache" in stream.response.headers["cache-control"]
+    for accept in (EVENTS, MULTIPART, URQL):
+        job_id = await started(ann)
+        async with opened(ann, accept, PROGRESS, ids=[job_id]) as stream:
+            job = (await stream.next())["data"]["jobProgress"]
+            assert (job["id"], job["state"]) == (job_id, "PENDING")
+            await ann.ask(CANCEL, id=job_id)
+            later, end = await stream.rest()
+            assert later["data"]["jobProgress"]["state"] == "CANCELLED"
+            assert later["data"]["jobProgress"]["version"] > job["version"]
+            assert end == COMPLETE
+            if accept != MULTIPART:
+                assert b"\r" not in stream.raw
+                assert stream.response.headers["content-type"] == f"{EVENTS}; charset=utf-8"
+            else:
+                assert stream.raw.endswith(b"\r\n--graphql--\r\n")
+            assert "no-cache" in stream.response.headers["cache-control"]
     await wait_until(lambda: nobody_follows(api), within_s=WITHIN_S)
 
 
@@ -182,30 +183,26 @@ async def test_only_subscriptions_are_streamed_to_who_takes_json(api: Api) -> No
     assert response.status_code == 406
 
 
-@pytest.mark.parametrize(
-    ("document", "expected"),
-    [
-        ("{ viewer { id } }", {"data": {"viewer": {"id": "ann"}}}),
-        ("{ nothing }", "INVALID_DOCUMENT"),
-        ("{", "INVALID_DOCUMENT"),
-        ("subscription { nothing }", "INVALID_DOCUMENT"),
-        ("subscription { jobProgress(jobIds: 3) { nothing } }", "INVALID_DOCUMENT"),
-        ('subscription { jobProgress(jobIds: ["a"]) { id } }', "JOB_NOT_FOUND"),
-        ("subscription { jobProgress(jobIds: []) { id } }", "INVALID_INPUT"),
-        ("query A { viewer { id } } query B { viewer { id } }", "BAD_REQUEST"),
-    ],
-)
-async def test_one_answer_is_a_short_stream_for_who_takes_no_other(
-    api: Api, document: str, expected: object
-) -> None:
-    async with opened(api.client(), EVENTS, document) as stream:
-        result, end = await stream.rest()
-    assert end == COMPLETE
-    assert (result["errors"][0]["extensions"]["code"] if "errors" in result else result) == expected
+SHORT: list[tuple[str, object]] = [
+    ("{ viewer { id } }", {"data": {"viewer": {"id": "ann"}}}),
+    ("{ nothing }", "INVALID_DOCUMENT"),
+    ("{", "INVALID_DOCUMENT"),
+    ("subscription { nothing }", "INVALID_DOCUMENT"),
+    ("subscription { jobProgress(jobIds: 3) { nothing } }", "INVALID_DOCUMENT"),
+    ('subscription { jobProgress(jobIds: ["a"]) { id } }', "JOB_NOT_FOUND"),
+    ("subscription { jobProgress(jobIds: []) { id } }", "INVALID_INPUT"),
+    ("query A { viewer { id } } query B { viewer { id } }", "BAD_REQUEST"),
+]
 
 
-async def test_persisted_documents_work_for_streams(api: Api) -> None:
+async def test_one_answer_is_a_short_stream_for_who_takes_no_other(api: Api) -> None:
     ann = api.client()
+    for document, expected in SHORT:
+        async with opened(ann, EVENTS, document) as stream:
+            result, end = await stream.rest()
+        assert end == COMPLETE, document
+        errors = result.get("errors")
+        assert (errors[0]["extensions"]["code"] if errors else result) == expected, document
     body = {"documentId": "sha256:" + "0" * 64}
     async with ann.http.stream(
         "POST", "/graphql", json=body, headers={"accept": EVENTS}
@@ -256,13 +253,16 @@ async def test_streams_count_as_sockets(make_settings: Callable[..., Settings]) 
         await wait_until(there_is_room, within_s=WITHIN_S)
 
 
-@pytest.mark.parametrize("accept", [EVENTS, MULTIPART])
-async def test_an_expired_token_ends_a_stream_that_is_not_complete(api: Api, accept: str) -> None:
+async def test_an_expired_token_ends_a_stream_that_is_not_complete(api: Api) -> None:
     job_id = await started(api.client())
     short = api.with_token(issue_token(SECRET, user_id="ann", ttl_s=2))
-    async with opened(short, accept, PROGRESS, ids=[job_id]) as stream:
-        assert "data" in await stream.next()
-        assert is_interrupted(accept, await stream.rest(), "UNAUTHENTICATED", "expired")
+    async with (
+        opened(short, EVENTS, PROGRESS, ids=[job_id]) as events,
+        opened(short, MULTIPART, PROGRESS, ids=[job_id]) as multipart,
+    ):
+        for accept, stream in ((EVENTS, events), (MULTIPART, multipart)):
+            assert "data" in await stream.next()
+            assert is_interrupted(accept, await stream.rest(), "UNAUTHENTICATED", "expired")
 
 
 def is_interrupted(accept: str, said: list[Any], code: str, word: str) -> bool:
@@ -312,34 +312,22 @@ async def test_a_server_that_stops_ends_its_streams(make_settings: Callable[...,
         assert is_interrupted(MULTIPART, await multipart.rest(), "SERVER_STOPPING", "stops")
 
 
-@pytest.mark.parametrize("accept", [EVENTS, MULTIPART])
-async def test_silence_is_broken(api: Api, accept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silence_is_broken(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transport.streams.HEARTBEAT_S", 0.05)
     ann = api.client()
-    job_id = await started(ann)
-    async with opened(ann, accept, PROGRESS, ids=[job_id]) as stream:
-        await stream.next()
-        sign = b"\n\n:\n\n:\n\n" if accept == EVENTS else b"\r\n\r\n{}\r\n--graphql"
-
-        async def shows_life() -> bool:
-            return sign in stream.raw
-
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(stream.rest())
-            await wait_until(shows_life, within_s=WITHIN_S)
-            await ann.ask(CANCEL, id=job_id)
-            assert (await reading)[-1] == COMPLETE
-
-
-async def test_the_first_result_has_a_deadline(make_settings: Callable[..., Settings]) -> None:
-    async with running_api(make_settings(operation_timeout_s=0.5)) as api:
-        ann = api.client()
+    for accept, sign in ((EVENTS, b"\n\n:\n\n:\n\n"), (MULTIPART, b"\r\n\r\n{}\r\n--graphql")):
         job_id = await started(ann)
-        async with api.service.database.transaction() as connection:
-            await connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
-            async with opened(ann, EVENTS, PROGRESS, ids=[job_id]) as stream:
-                result, end = await stream.rest()
-        assert (result["errors"][0]["extensions"]["code"], end) == ("DEADLINE_EXCEEDED", COMPLETE)
+        async with opened(ann, accept, PROGRESS, ids=[job_id]) as stream:
+            await stream.next()
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(stream.rest())
+                await wait_until(functools.partial(shows, stream, sign), within_s=WITHIN_S)
+                await ann.ask(CANCEL, id=job_id)
+                assert (await reading)[-1] == COMPLETE
+
+
+async def shows(stream: Stream, sign: bytes) -> bool:
+    return sign in stream.raw
 
 
 async def test_a_client_that_never_reads_is_cut_off(
