@@ -17,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run page test web lint types imports sdl tests chaos bench format schema lock clean help
+.PHONY: run page test web lint types imports sdl tests docs chaos bench format schema lock clean help
 
 run: page ## start everything: PostgreSQL, Valkey, the API and a worker
 	@exec $(PY) -m mintari up $(ARGS)
@@ -52,6 +52,9 @@ web: $(STAMPS)/dev ## the page: contract, types, style, unit tests
 tests: $(STAMPS)/dev ## the tests alone
 	@echo "tests   pytest"
 	@$(PY) -m pytest $(ARGS)
+
+docs: $(STAMPS)/dev ## the documentation site, into build/docs
+	@$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 
 chaos: $(STAMPS)/dev ## the long form of the chaos suite, some ten minutes: docs/reliability.md
 	@CHAOS=long $(PY) -m pytest tests/chaos $(ARGS)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -35,7 +36,11 @@ if TYPE_CHECKING:
     from core.tracing import Attribute
 
 TRY_DEADLINE_S = 3.0
-_KINDS = {SpanKind.PART: trace.SpanKind.INTERNAL, SpanKind.FROM_QUEUE: trace.SpanKind.CONSUMER}
+_KINDS = {
+    SpanKind.PART: trace.SpanKind.INTERNAL,
+    SpanKind.CALL: trace.SpanKind.CLIENT,
+    SpanKind.FROM_QUEUE: trace.SpanKind.CONSUMER,
+}
 _OURS = ("mintari.", "graphql.")
 _KEPT = frozenset(
     {
@@ -177,11 +182,13 @@ class _Discreet(SpanExporter):
 
 
 def _discreet(span: ReadableSpan) -> ReadableSpan:
+    given = span.attributes or {}
     attributes = {
-        key: value
-        for key, value in (span.attributes or {}).items()
-        if key in _KEPT or key.startswith(_OURS)
+        key: value for key, value in given.items() if key in _KEPT or key.startswith(_OURS)
     }
+    if span.kind is trace.SpanKind.CLIENT and (url := given.get("http.url")):
+        # Of an address only the server: the rest may be signed, or somebody's.
+        attributes["server.address"] = urlsplit(str(url)).hostname or ""
     return ReadableSpan(
         name=span.name,
         context=span.context,

@@ -27,9 +27,10 @@ class TracingMissing(Exception):
 
 
 class SpanKind(Enum):
-    """What a span is to the others: a part, or work that was taken from the queue."""
+    """What a span is to the others: a part, a call of another server, or work from the queue."""
 
     PART = "part"
+    CALL = "call"
     FROM_QUEUE = "from queue"
 
 
@@ -48,8 +49,8 @@ class Tracing:
     ) -> AbstractContextManager[None]:
         """A block that takes time; `parent` is the `traceparent` that it belongs to, if not ours.
 
-        Attributes begin with `mintari.` or `graphql.`: ids, names and numbers, never prompts,
-        documents or anything secret.
+        Attributes are ids, names and numbers, never prompts, documents or anything secret; what is
+        kept of them is in core/otel.py.
         """
         del name, kind, parent, attributes
         return _NOTHING

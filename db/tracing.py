@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
+from core.tracing import SpanKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from core.tracing import Tracing
 
 _SPAN = "mintari span"
+_SYSTEM = {"db.system": "postgresql"}
 
 
 def trace_statements(engine: AsyncEngine, tracing: Tracing) -> None:
@@ -26,7 +29,9 @@ def trace_statements(engine: AsyncEngine, tracing: Tracing) -> None:
         if tracing.traceparent() is None:
             return
         span = contextlib.ExitStack()
-        span.enter_context(tracing.span(_summary(statement)))
+        span.enter_context(
+            tracing.span(_summary(statement), kind=SpanKind.CALL, attributes=_SYSTEM)
+        )
         setattr(context, _SPAN, span.close)
 
     def end(context: Any) -> None:

@@ -33,10 +33,12 @@ def example() -> str:
 def _assignment(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return f"{name.upper()}="
-    return f"#{name.upper()}={_default(field.get_default(call_default_factory=True))}"
+    return f"#{name.upper()}={default_text(field)}"
 
 
-def _default(value: object) -> str:
+def default_text(field: FieldInfo) -> str:
+    """A setting's default as one would write it; empty if it has none."""
+    value: object = field.get_default(call_default_factory=True)
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):

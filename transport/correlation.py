@@ -6,16 +6,17 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
 from structlog.contextvars import bound_contextvars
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from core.tracing import Tracing
 
-HEADER = "x-request-id"
-_TAKEN = re.compile(r"[A-Za-z0-9-]{8,64}")
+HEADER = b"x-request-id"
+_TAKEN = re.compile(rb"[A-Za-z0-9-]{8,64}")
 """A proxy's id is kept, if it looks like one: it stands in each line of the log."""
 
 
@@ -31,11 +32,12 @@ class Correlation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope))
+        request_id = _request_id(scope["headers"])
+        named_by = HEADER, request_id.encode()
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message.get("headers", ()), named_by]
             await send(message)
 
         with bound_contextvars(request=request_id, **self._trace()):
@@ -51,6 +53,8 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get(HEADER, "")
-    return given if _TAKEN.fullmatch(given) else new_request_id()
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == HEADER and _TAKEN.fullmatch(value):
+            return value.decode()
+    return new_request_id()

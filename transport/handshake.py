@@ -45,14 +45,15 @@ class Handshake:
 
     def answer(self, protocol: str | None) -> bytes:
         """The answer that opens it. Raises HandshakeError."""
+        # The specification's spelling: gql, of PyPI, knows the protocol by no other.
         lines = [
             b"HTTP/1.1 101 Switching Protocols",
-            b"upgrade: websocket",
-            b"connection: Upgrade",
-            b"sec-websocket-accept: " + _accept(self._key()),
+            b"Upgrade: websocket",
+            b"Connection: Upgrade",
+            b"Sec-WebSocket-Accept: " + _accept(self._key()),
         ]
         if protocol is not None:
-            lines.append(b"sec-websocket-protocol: " + protocol.encode())
+            lines.append(b"Sec-WebSocket-Protocol: " + protocol.encode())
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _key(self) -> bytes:

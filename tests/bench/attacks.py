@@ -15,7 +15,7 @@ from tests.bench.attacker import ATTACKS
 from tests.bench.fanout import deliver, sockets_of
 from tests.bench.figures import Sample
 from tests.bench.load import loading
-from tests.bench.machine import cores, pinned, python
+from tests.bench.machine import cores, cpu_s, pinned, python
 from tests.bench.publishing import Stamps, publishing
 from tests.bench.requesting import read_requests, requesting
 from tests.bench.stack import USERS, our_api, running_jobs, token
@@ -40,8 +40,9 @@ EVENTS_PER_S = 10
 
 @dataclass(frozen=True)
 class Scene:
-    """Who is there."""
+    """Who is there; `pid` is the server's."""
 
+    pid: int
     port: int
     publisher: Publishing
     load: Load
@@ -61,14 +62,14 @@ async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
     environment = stack.environment(free_port(), **defaults)
     stamps, port = Stamps(), int(environment["API_PORT"])
     victims = jobs[:SOCKETS]
-    with our_api(environment):
+    with our_api(environment) as api:
         async with (
             publishing(stack.valkey_url, stack.settings(environment)) as publisher,
             loading(port, sockets_of(victims, SOCKETS), stamps.base_ns) as load,
             requesting(port, read_requests(victims), '"progressKind"', connections=16) as requests,
         ):
             await load.connect()
-            scene = Scene(port, publisher, load, requests, victims, jobs[-1], stamps)
+            scene = Scene(api.pid, port, publisher, load, requests, victims, jobs[-1], stamps)
             await _spell(scene, 1)
             for_s = 1.5 if plan.quick else 3
             for number in range(min(plan.rounds, 2)):
@@ -98,6 +99,7 @@ async def _attacked(scene: Scene, kind: str, for_s: float) -> dict[str, float]:
 
 async def _spell(scene: Scene, for_s: float) -> dict[str, float]:
     """Messages and queries for a while."""
+    before_s = cpu_s(scene.pid)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_attackers_events(scene, for_s))
         delivering = tasks.create_task(
@@ -118,6 +120,7 @@ async def _spell(scene: Scene, for_s: float) -> dict[str, float]:
     return {
         "message_p99_ms": stats.p99_us / 1000,
         "query_p99_ms": answers.p99_us / 1000,
+        "server_cpu_s": cpu_s(scene.pid) - before_s,
         "message_p50_ms": stats.p50_us / 1000,
         "query_p50_ms": answers.p50_us / 1000,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ BUILD = ROOT / "build" / "bench"
 """What the benchmark installs and compiles; git ignores it."""
 HERE = Path(__file__).parent
 START_S = 60.0
+FILES = 12_000
+"""Of one process: 10,000 sockets, and what else it has open."""
 
 
 class NotHere(Exception):
@@ -42,10 +45,17 @@ _pinned: tuple[int, int] | None = None
 
 
 def pin_harness() -> None:
-    """Leave the first core to servers; what is started from now on inherits that."""
+    """Leave the first core to servers, and let everybody have many sockets.
+
+    What is started from now on inherits both. Raises NotHere.
+    """
     global _pinned  # noqa: PLW0603  # one harness per process, and affinity is the process's
     _pinned = cores()
     os.sched_setaffinity(0, {_pinned[1]})
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if most < FILES:
+        raise NotHere(f"{FILES} open files are needed (ulimit -n): {most} are allowed")
 
 
 def any_core() -> str:

@@ -1,13 +1,15 @@
-"""The example in examples/paint.py, against real API and worker processes."""
+"""The examples in Python, run as their readers would."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from core.auth import issue_token
-from tests.conftest import SECRET
+from tests.conftest import SECRET, running_api, running_worker
 from tests.programs import ROOT, running
 
 if TYPE_CHECKING:
@@ -49,3 +51,25 @@ def test_the_example_saves_three_frames(settings: Settings, photo: bytes, tmp_pa
     for frame in frames:
         with Image.open(frame) as picture:
             assert picture.size == (1024, 1024)
+
+
+async def test_the_follower_survives_a_restart_of_the_api(settings: Settings) -> None:
+    client = {
+        "MINTARI_URL": settings.public_url,
+        "MINTARI_TOKEN": issue_token(SECRET, user_id="ann", ttl_s=600),
+    }
+    script = str(ROOT / "examples" / "follow.py")
+    with ExitStack() as programs:
+        async with running_api(settings) as api:
+            await api.client("ann").started(prompt="a hill", variantCount=2, size="SQUARE_512")
+            follower = programs.enter_context(running(script, environment=client))
+            await asyncio.to_thread(follower.line_with, "2: 0 % PENDING")
+        async with running_api(settings), running_worker(settings):
+            assert await asyncio.to_thread(follower.wait) == 0, follower.output
+    assert follower.lines[0] == "a hill"
+    for number in (1, 2):
+        news = [line for line in follower.lines if line.startswith(f"{number}: ")]
+        # What it knew is not said again after the restart.
+        assert news.count(f"{number}: 0 % PENDING") == 1
+        assert news[0] == f"{number}: 0 % PENDING"
+        assert news[-1].startswith(f"{number}: 100 % SUCCESS http")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -252,3 +253,17 @@ async def test_many_at_once_do_not_mix(api: Api) -> None:
     assert [answer.data["viewer"]["id"] for answer in answers] == [
         f"user-{number}" for number in range(20)
     ]
+
+
+async def test_a_request_has_an_id(api: Api) -> None:
+    ann = api.client("ann")
+
+    async def id_of(**headers: str) -> str:
+        answer = await ann.http.get("/healthz", headers=headers)
+        return answer.headers["x-request-id"]
+
+    assert await id_of(**{"x-request-id": "a-proxys-own-1"}) == "a-proxys-own-1"
+    # What is no id would stand in each line of the log.
+    for odd in ("short", "x" * 65, 'quotes"and spaces'):
+        assert re.fullmatch("[0-9a-f]{16}", await id_of(**{"x-request-id": odd}))
+    assert await id_of() != await id_of()

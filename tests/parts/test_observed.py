@@ -201,6 +201,11 @@ def test_one_trace_goes_from_the_request_to_the_stored_picture(told: Told) -> No
     below = {span.name for span in trace.values() if span.service == "mintari-worker"}
     assert "call provider" in below
     assert "UPDATE jobs SET" in below
+    (paid,) = [span for span in trace.values() if span.name == "POST"]
+    assert paid.attributes["server.address"] == "127.0.0.1"
+    assert paid.attributes["http.status_code"] == 200
+    systems = {span.attributes.get("db.system") for span in trace.values()}
+    assert systems == {None, "postgresql", "redis"}
     (call,) = [span for span in trace.values() if "mutation" in span.name]
     assert call.attributes == {
         "graphql.operation.type": "mutation",

@@ -47,4 +47,5 @@ if (role === 'worker') {
       }
     }
   }
+  process.exit(0)
 }

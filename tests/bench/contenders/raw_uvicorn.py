@@ -53,6 +53,4 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app, port=int(PORT), loop="uvloop", access_log=False, ws="websockets-sansio", lifespan="off"
-    )
+    uvicorn.run(app, port=int(PORT), log_level="warning", lifespan="off", ws="websockets-sansio")

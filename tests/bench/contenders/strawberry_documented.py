@@ -94,6 +94,4 @@ class Subscription:
 app = GraphQL[Any, Any](strawberry.Schema(query=Query, subscription=Subscription))
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app, port=int(PORT), loop="uvloop", access_log=False, ws="websockets", lifespan="off"
-    )
+    uvicorn.run(app, port=int(PORT), log_level="warning", lifespan="off")
