@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
     from graphql import DocumentNode, GraphQLSchema
 
-MAX_KEPT = 512
+MAX_KEPT_BYTES = 64 * 2**20
+"""Of memory, for documents: some 400 of the page's, or 100 of the largest."""
+BYTES_PER_TOKEN = 300
+"""Of a parsed document, as tracemalloc counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class Documents:
         if not introspection:
             self._rules.append(NoSchemaIntrospectionCustomRule)
         self._kept: OrderedDict[str, _Known] = OrderedDict()
+        self._kept_bytes = 0
 
     def check(
         self, text: str, operation_name: str | None, variables: Mapping[str, Any] | None
@@ -135,12 +139,14 @@ class Documents:
         if known := self._kept.get(text):
             self._kept.move_to_end(text)
             return known
-        known = _NOT_ALLOWED
-        if self._allowed is None or text in self._allowed:
-            known = _read(text, self._prices)
-        self._kept[text] = known
-        if len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
+        if self._allowed is not None and text not in self._allowed:
+            return _NOT_ALLOWED
+        if len(text) > MAX_CHARS:
+            return _too_long(text)
+        known = self._kept[text] = _read(text, self._prices)
+        self._kept_bytes += _weight(text, known)
+        while self._kept_bytes > MAX_KEPT_BYTES:
+            self._kept_bytes -= _weight(*self._kept.popitem(last=False))
         return known
 
     def _validate(self, known: _Known) -> Sequence[GraphQLError]:
@@ -161,13 +167,21 @@ class Documents:
         ]
 
 
+def _weight(text: str, known: _Known) -> int:
+    """How much memory a document takes, bytes."""
+    tokens = known.document.token_count if known.document else 0
+    return 4 * len(text) + BYTES_PER_TOKEN * (tokens + 10)
+
+
+def _too_long(text: str) -> _Known:
+    error = GraphQLError(
+        f"The document has {len(text)} characters; {MAX_CHARS} are allowed.",
+        extensions={"code": "DOCUMENT_TOO_LARGE"},
+    )
+    return _Known(None, (error,))
+
+
 def _read(text: str, prices: Prices) -> _Known:
-    if len(text) > MAX_CHARS:
-        error = GraphQLError(
-            f"The document has {len(text)} characters; {MAX_CHARS} are allowed.",
-            extensions={"code": "DOCUMENT_TOO_LARGE"},
-        )
-        return _Known(None, (error,))
     try:
         document = parse(text, max_tokens=MAX_TOKENS)
         return _Known(document, check_limits(document), KeptCosts(prices, document))

@@ -11,6 +11,7 @@ from graphql import OperationDefinitionNode, parse
 from schema.build import build_schema
 from tests.conftest import running_api
 from transport.cost import KeptCosts, Prices
+from transport.documents import Documents
 from transport.limits import check_limits
 
 if TYPE_CHECKING:
@@ -162,3 +163,20 @@ async def test_lists_that_are_sent_have_an_end(api: Api) -> None:
     answer = await ann.ask(f"{{ jobs(filter: {{states: {states}}}) {{ nodes {{ id }} }} }}")
     assert answer.error["extensions"]["code"] == "LIST_TOO_LONG"
     assert (await ann.ask(document, f={"states": ["PENDING"] * 100})).data["jobs"]["nodes"] == []
+
+
+def test_documents_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transport.documents.MAX_KEPT_BYTES", 40_000)
+    schema = build_schema()._schema  # pyright: ignore[reportPrivateUsage]
+    documents = Documents(schema, introspection=False, max_cost=100)
+    texts = [f"query Q{number} {{ viewer {{ id }} }}" for number in range(20)]
+    # Equal errors are the same errors only while the document is kept.
+    first = documents.check("{ nothing }", None, None).errors
+    assert documents.check("{ nothing }", None, None).errors is first
+    for text in texts:
+        assert documents.check(text, None, None).errors == []
+    assert documents.check("{ nothing }", None, None).errors is not first
+    # What is refused for its length takes no other's place.
+    kept = documents.check(texts[-1], None, None).document
+    assert documents.check("{ viewer { id } }" + " " * 200_000, None, None).document is None
+    assert documents.check(texts[-1], None, None).document is kept
