@@ -169,6 +169,9 @@ class Group:
                 rendered.append((job, change, payload))
         if rendered:
             self._show(rendered)
+        else:
+            # What came before the snapshot may have been all that kept it from its end.
+            self._end_if_done()
 
     @property
     def needs_rendering(self) -> bool:
@@ -203,8 +206,7 @@ class Group:
                 self._running.discard(job)
         # As a list: whoever cannot be written to any more leaves while this goes on.
         self._deliver(results, list(self._members))
-        if not self._running and not self._waiting and not self._changed:
-            self._end()
+        self._end_if_done()
 
     def _deliver(self, results: Sequence[Result], members: Sequence[Member]) -> None:
         self._count_delivered(len(results) * len(members))
@@ -217,6 +219,10 @@ class Group:
             if wire not in parts:
                 parts[wire] = wire.parts(results)
             member.deliver(results, parts[wire])
+
+    def _end_if_done(self) -> None:
+        if not self._running and not self._waiting and not self._changed:
+            self._end()
 
     def _end(self) -> None:
         members = list(self._members)
