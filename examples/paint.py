@@ -61,6 +61,7 @@ async def follow(token: str, ids: list[str]) -> AsyncGenerator[dict[str, Any], N
     ) as socket:
         init = {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
         await socket.send(json.dumps(init))
+        assert json.loads(await socket.recv())["type"] == "connection_ack"
         payload = {"query": FOLLOW, "variables": {"ids": ids}}
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
         async for text in socket:

@@ -51,7 +51,7 @@ def settings_with(**values: Any) -> Settings:
         "database_url": "postgresql://nobody@127.0.0.1:1/none",
         "redis_url": "redis://127.0.0.1:1",
         "storage_url": "file:///nowhere",
-        "gen_timeout_ms": 10_000,
+        "gen_timeout_ms": 60_000,
         **values,
     }
     return Settings(**given)

@@ -84,8 +84,7 @@ async def test_a_deleted_grid_takes_its_pictures_along(
         await ann.follow_to_end(job_id)
         image = (await ann.job(job_id))["image"]
         assert (await ann.http.get(image["url"])).status_code == 200
-        previews = {name for name in files(pictures_folder) if name.startswith("previews/")}
-        assert len(previews) <= 2
+        assert [name for name in files(pictures_folder) if name.startswith("previews/")]
 
         result = (await ann.ask(DELETE, id=generation["id"])).data["deleteGeneration"]
         assert result["__typename"] == "GenerationDeleted"
@@ -102,7 +101,8 @@ async def test_previews_go_after_a_while(api: Api, worker: Kit, pictures_folder:
     await ann.follow_to_end(job["id"])
 
     await tidy(worker)
-    assert len({name for name in files(pictures_folder) if name.startswith("previews/")}) == 2
+    # How many there are depends on how long it was painted.
+    assert [name for name in files(pictures_folder) if name.startswith("previews/")]
     await age(worker, "jobs", "finished_at")
     await age(worker, "doomed_objects", "doomed_at")
     await tidy(worker)
