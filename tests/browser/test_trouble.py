@@ -48,13 +48,25 @@ async def test_a_refused_prompt_is_said_at_the_field(open_screen: OpenScreen) ->
         await expect(screen.prompt).to_have_accessible_description(
             "Sexual content and nudity are not allowed. Please describe another picture."
         )
+        await screen.prompt.fill("a nude statue")
+        await expect(screen.prompt).to_have_attribute("aria-invalid", "false")
+        # The same when it was sent from the toast that says that the first try did not get through.
+        screen.expected_complaints = (REFUSED,)
+        await screen.page.context.set_offline(True)
+        await screen.start_button.click()
+        again = screen.page.get_by_role("button", name="Try again")
+        await expect(again).to_be_visible()
+        await screen.page.context.set_offline(False)
+        await again.click()
+        await expect(screen.prompt).to_have_attribute("aria-invalid", "true")
+        await expect(screen.prompt).to_be_focused()
         # It is said there and nowhere else; nothing was started, and the words can be mended.
         await expect(screen.page.get_by_role("alert").filter(has_text="nudity")).to_have_count(1)
         await expect(screen.grids).to_have_count(0)
         assert await screen.axe() == []
         await screen.paint("a fox on a beach", frames=1)
         await expect(screen.prompt).to_have_attribute("aria-invalid", "false")
-        assert screen.count("Start") == 2
+        assert screen.count("Start") == 4
 
 
 async def test_a_file_that_is_no_photo(open_screen: OpenScreen) -> None:

@@ -19,9 +19,11 @@ export function AgainForm({ job }: { job: Details }) {
 
   async function submit(event: FormEvent) {
     event.preventDefault();
-    const refused = await regenerate({ jobId: job.id, promptDelta: delta, lockSeed });
-    setRefusal(refused?.message ?? "");
-    if (refused) words.current?.focus();
+    setRefusal("");
+    await regenerate({ jobId: job.id, promptDelta: delta, lockSeed }, (message) => {
+      setRefusal(message);
+      words.current?.focus();
+    });
   }
 
   return (

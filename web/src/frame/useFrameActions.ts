@@ -6,7 +6,9 @@ import { newKey } from "../ui/keys";
 import { toStudio } from "../ui/router";
 import { showToast } from "../ui/toasts";
 
-export type Refusal = { field: string; message: string };
+function showRefusal(message: string): void {
+  showToast({ tone: "problem", title: "That frame cannot be painted again", message });
+}
 
 /** What can be done with a frame. Failures that belong to a form come back, all others are shown. */
 export function useFrameActions() {
@@ -21,29 +23,23 @@ export function useFrameActions() {
     }
   }
 
-  /** Start a new frame from an old one. Returns what the form should say, if it was refused. */
+  /** Start a new frame from an old one. What a form should say goes to `refuse`, if there is one. */
   async function regenerate(
     input: RegenerateInput,
+    refuse: (message: string) => void = showRefusal,
     idempotencyKey = newKey(),
-  ): Promise<Refusal | undefined> {
+  ): Promise<void> {
     const { data, error } = await regenerateJob({ input: { ...input, idempotencyKey } });
-    if (error) {
-      report(error, () => void regenerate(input, idempotencyKey));
-      return undefined;
-    }
+    if (error) return report(error, () => void regenerate(input, refuse, idempotencyKey));
     const result = data?.regenerate;
-    if (result?.__typename === "JobRegenerated") {
+    if (!result) return;
+    if (result.__typename === "JobRegenerated") {
       announce("A new frame is on the easel.");
       toStudio();
       scrollTo({ top: document.getElementById("sketchbook")?.offsetTop ?? 0 });
-      return undefined;
-    }
-    if (!result) return undefined;
-    if (result.__typename === "PromptRejected" || result.__typename === "InvalidInput") {
-      return { field: "promptDelta", message: result.message };
-    }
-    showToast({ tone: "problem", title: "That frame cannot be painted again", message: result.message });
-    return undefined;
+    } else if (result.__typename === "PromptRejected" || result.__typename === "InvalidInput") {
+      refuse(result.message);
+    } else showRefusal(result.message);
   }
 
   return { cancel, regenerate, isBusy: cancelling.fetching || regenerating.fetching };

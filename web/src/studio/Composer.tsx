@@ -44,7 +44,7 @@ export function Composer({ studio }: { studio: StudioQuery }) {
     const upload = photo.state === "there" ? photo.upload : undefined;
     const wrong = check(draft.prompt, upload !== undefined, seed);
     if (wrong) return refuse(wrong);
-    const outcome = await start({
+    const wish = {
       prompt: draft.prompt,
       style,
       size,
@@ -53,11 +53,12 @@ export function Composer({ studio }: { studio: StudioQuery }) {
       ...(seed === null || seed === undefined ? {} : { seed }),
       ...(upload ? { uploadId: upload.id } : {}),
       ...(draft.provider ? { provider: draft.provider } : {}),
-    });
-    if (outcome === "started") {
+    };
+    await start(wish, (outcome) => {
+      if (outcome !== "started") return refuse(outcome);
       setProblem(undefined);
       document.getElementById("sketchbook")?.scrollIntoView();
-    } else if (outcome) refuse(outcome);
+    });
   }
 
   function refuse(wrong: FieldProblem) {

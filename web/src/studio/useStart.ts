@@ -12,7 +12,7 @@ export interface FieldProblem {
   message: string;
 }
 
-export type Outcome = "started" | FieldProblem | undefined;
+export type Outcome = "started" | FieldProblem;
 
 /**
  * Starts a grid. The same wish keeps its idempotency key until it was answered, so that pressing
@@ -22,13 +22,13 @@ export function useStart() {
   const [{ fetching }, mutate] = useMutation(StartDocument);
   const pending = useRef({ wish: "", key: "" });
 
-  async function start(input: StartGenerationInput): Promise<Outcome> {
+  /** `settle` hears of it once, perhaps only after a person has tried again from the toast. */
+  async function start(input: StartGenerationInput, settle: (outcome: Outcome) => void): Promise<void> {
     const wish = JSON.stringify(input);
     if (pending.current.wish !== wish) pending.current = { wish, key: newKey() };
     const { data, error } = await mutate({ input: { ...input, idempotencyKey: pending.current.key } });
     if (error) {
-      report(error, () => void start(input));
-      return undefined;
+      return report(error, () => void start(input, settle));
     }
     pending.current = { wish: "", key: "" };
     const result = data?.startGeneration;
@@ -42,18 +42,15 @@ export function useStart() {
           });
         }
         announce(`${result.generation.jobs.length} frames are on the easel.`);
-        return "started";
+        return settle("started");
       case "InvalidInput":
-        return { field: result.field, message: result.message };
+        return settle({ field: result.field, message: result.message });
       case "PromptRejected":
-        return { field: "prompt", message: result.message };
+        return settle({ field: "prompt", message: result.message });
       case "UploadNotFound":
-        return { field: "uploadId", message: result.message };
+        return settle({ field: "uploadId", message: result.message });
       case "IdempotencyConflict":
         showToast({ tone: "problem", title: "That did not work", message: result.message });
-        return undefined;
-      default:
-        return undefined;
     }
   }
 
