@@ -50,9 +50,12 @@ class AuditRecord(AuditEntry, frozen=True, kw_only=True):
     recorded_at: datetime
 
 
+_INSERT = insert(audit_entries)
+
+
 async def record_audit(connection: Connection, entry: AuditEntry) -> None:
     """Append an entry."""
-    await connection.execute(insert(audit_entries).values(msgspec.structs.asdict(entry)))
+    await connection.execute(_INSERT, msgspec.structs.asdict(entry))
 
 
 _EXPORT = text(f"""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from db.engine import Connection
 
 _GENERATION = columns(GenerationRecord)
+# Made once, with values given when they are executed: building them took a sixth of an admission.
+_INSERT_GENERATION = insert(generations).returning(*generations.c)
+_INSERT_JOBS = insert(jobs).returning(*jobs.c)
 
 
 class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +62,7 @@ async def insert_generation(
     connection: Connection, new: NewGeneration, new_jobs: Sequence[NewJob]
 ) -> tuple[GenerationRecord, list[JobRecord]]:
     """Insert a generation and its jobs, in grid order."""
-    result = await connection.execute(
-        insert(generations).values(msgspec.structs.asdict(new)).returning(*generations.c)
-    )
+    result = await connection.execute(_INSERT_GENERATION, msgspec.structs.asdict(new))
     generation = to_record(result.mappings().one(), GenerationRecord)
     rows = [
         {
@@ -82,7 +83,7 @@ async def insert_generation(
         }
         for job in new_jobs
     ]
-    inserted = await connection.execute(insert(jobs).values(rows).returning(*jobs.c))
+    inserted = await connection.execute(_INSERT_JOBS, rows)
     records = [to_record(row, JobRecord) for row in inserted.mappings()]
     return generation, sorted(records, key=lambda job: job.variant)
 

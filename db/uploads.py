@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from db.engine import Connection
 
 _UPLOAD = columns(UploadRecord)
+_INSERT = insert(uploads).returning(*uploads.c)
 
 
 class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +37,7 @@ class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
 
 async def insert_upload(connection: Connection, new: NewUpload) -> UploadRecord:
     """Insert an upload."""
-    result = await connection.execute(
-        insert(uploads).values(msgspec.structs.asdict(new)).returning(*uploads.c)
-    )
+    result = await connection.execute(_INSERT, msgspec.structs.asdict(new))
     return to_record(result.mappings().one(), UploadRecord)
 
 
