@@ -17,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run page test web lint types imports sdl tests docs chaos bench format schema lock clean help
+.PHONY: run page test web lint types imports sdl tests docs chaos fuzz bench format schema lock clean help
 
 run: page ## start everything: PostgreSQL, Valkey, the API and a worker
 	@exec $(PY) -m mintari up $(ARGS)
@@ -58,6 +58,9 @@ docs: $(STAMPS)/dev ## the documentation site, into build/docs
 
 chaos: $(STAMPS)/dev ## the long form of the chaos suite, some ten minutes: docs/reliability.md
 	@CHAOS=long $(PY) -m pytest tests/chaos $(ARGS)
+
+fuzz: $(STAMPS)/dev ## operations at random for a minute, others each time
+	@FUZZ=long $(PY) -m pytest tests/parts/test_fuzzing.py $(ARGS)
 
 bench: $(STAMPS)/dev ## how fast it is beside others, some 15 minutes; ARGS="fanout --quick" for a part
 	@$(PY) -m tests.bench $(ARGS)

@@ -128,9 +128,8 @@ class Attempt:
             await self._moderate(picture)
             with self._kit.tracing.span("store picture"):
                 await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
-            await self._succeed(picture, self._job.attempt, finished)
-            took_s = time.monotonic() - self._began_s
-            note_frame(self._kit.metrics, self._job, work.generation.size, took_s)
+            settled = await self._succeed(picture, self._job.attempt, finished)
+            note_frame(self._kit.metrics, self._job, settled, work.generation.size)
         except ProviderPaused as paused:
             successor = await self._successor()
             await self._take(step_while_paused(paused.pause, successor))
@@ -273,7 +272,9 @@ class Attempt:
             return None
         return await find_successor(self._kit, self._job, self._work, self._earlier_calls)
 
-    async def _succeed(self, picture: Picture, attempt: int, finished: Finished | None) -> None:
+    async def _succeed(
+        self, picture: Picture, attempt: int, finished: Finished | None
+    ) -> JobRecord:
         job = self._job
         finish = Finish(
             image_key=image_key(job.id, attempt),
@@ -305,7 +306,9 @@ class Attempt:
             )
             return settled
 
-        note_settled(self._kit.metrics, job, await self._settle(write))
+        settled = await self._settle(write)
+        note_settled(self._kit.metrics, job, settled)
+        return settled
 
     async def _take(self, step: Step, error: ProviderError | None = None) -> None:
         """Take the step that follows a failed attempt; `error` is its call's, if one was made."""

@@ -69,8 +69,9 @@ def note_settled(
         metrics.jobs_ended.labels(provider, settled.state).inc()
 
 
-def note_frame(metrics: Metrics, job: JobRecord, size: ImageSize, took_s: float) -> None:
-    """A frame was painted and stored."""
+def note_frame(metrics: Metrics, job: JobRecord, settled: JobRecord, size: ImageSize) -> None:
+    """A frame was painted and stored; found ones are not counted, they took no time here."""
+    took_s = (settled.generation_time_ms or 0) / 1000
     metrics.generation_time.labels(job.provider, job.model, size).observe(took_s)
 
 

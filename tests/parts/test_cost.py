@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from graphql import OperationDefinitionNode, parse
+from graphql import OperationDefinitionNode, get_introspection_query, parse
 
 from schema.build import build_schema
 from tests.conftest import running_api
@@ -110,6 +111,14 @@ def test_our_own_documents_are_far_from_every_limit(prices: Prices) -> None:
         if isinstance(one, OperationDefinitionNode) and one.name
     }
     assert check_limits(page) == []
+    for tab in re.findall(r"`(#[^`]*)`", (ROOT / "web/graphiql/tabs.ts").read_text()):
+        assert cost(prices, tab, first=5, jobIds=["a", "b", "c"]) < 100
+        assert check_limits(parse(tab)) == []
+    introspection = get_introspection_query(
+        specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True
+    )
+    assert check_limits(parse(introspection)) == []
+    assert cost(prices, introspection) == 100
     assert max(costs.values()) == costs["Sketchbook"] < 500
 
 
