@@ -97,6 +97,7 @@ async def _figures(
     async with loading(server.port, plan, stamps.base_ns) as load:
         figures = await _connect(case, server, load)
         if case.cost_s:
+            await load.reset()
             await _rounds(publisher, load, jobs, stamps, case.in_flight, for_s=WARM_S)
             figures |= await _cost(case, server, publisher, load, jobs, stamps)
         if case.latency_s:

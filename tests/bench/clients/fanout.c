@@ -7,7 +7,9 @@
  * Commands come on stdin, one a line, each answered with one line of JSON:
  *
  *     connect AT_ONCE SNAPSHOTS   open all sockets, wait for SNAPSHOTS messages on each
- *     reset KEEP                  forget the counts; KEEP 1: keep each message's latency from now on
+ *     reset KEEP                  forget the counts; KEEP 1: keep each message's latency from now on;
+ *                                 KEEP 0: look for messages once a millisecond, so that the server,
+ *                                 whose CPU time is measured, does not pay for waking us each time
  *     await VERSION TIMEOUT_MS    wait until every socket has seen that version or a later one
  *     stats                       counts, latencies in microseconds, this program's CPU seconds
  *     close                       cut all sockets
@@ -44,7 +46,7 @@ static long base_ns;
 static int at_once, wanted_snapshots, opening, next_to_open, ready, failed;
 static long messages, bytes, awaited, behind, lost;
 static double await_until_s, began_s;
-static int connecting, awaiting, keep;
+static int connecting, awaiting, keep, resting;
 static uint32_t *samples;
 static size_t sample_count;
 static char *buffer;
@@ -296,12 +298,14 @@ static void on_command(char *line) {
         opening = next_to_open = ready = failed = 0;
         lost = 0;
         connecting = 1;
+        resting = 0;
         began_s = now_s();
         open_more();
     } else if (sscanf(line, "reset %ld", &a) == 1) {
         messages = bytes = 0;
         sample_count = 0;
         keep = (int)a;
+        resting = !keep;
         printf("{}\n");
     } else if (sscanf(line, "await %ld %ld", &a, &b) == 2) {
         awaited = a;
@@ -382,7 +386,7 @@ int main(int count, char **arguments) {
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, 0, &input);
     struct epoll_event events[EVENTS];
     for (;;) {
-        int n = epoll_wait(epoll_fd, events, EVENTS, awaiting ? 20 : -1);
+        int n = epoll_wait(epoll_fd, events, EVENTS, resting ? 0 : awaiting ? 20 : -1);
         for (int i = 0; i < n; i++) {
             Socket *s = events[i].data.ptr;
             if (!s) {
@@ -394,5 +398,6 @@ int main(int count, char **arguments) {
             }
         }
         if (awaiting && now_s() > await_until_s) answer_await();
+        if (resting && n < EVENTS) usleep(1000);
     }
 }
