@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -197,7 +198,7 @@ class Connection:
             return
         self._is_initialised = True
         self._expiry.cancel()
-        self._sockets.start(self._identify(message.payload))
+        self._sockets.start(partial(self._identify, message.payload))
 
     async def _identify(self, payload: dict[str, Any] | None) -> None:
         sockets, request = self._sockets, self._request
@@ -236,8 +237,8 @@ class Connection:
         if asked.query and not asked.names_document:
             self._begin(operation_id, asked.query, asked)
         else:
-            task = self._sockets.start(self._look_up(operation_id, asked), self.viewer)
-            self._operations[operation_id] = task
+            look_up = partial(self._look_up, operation_id, asked)
+            self._operations[operation_id] = self._sockets.start(look_up, self.viewer)
 
     async def _look_up(self, operation_id: str, asked: Parameters) -> None:
         """Begin an operation whose document is named by an id."""
@@ -258,8 +259,8 @@ class Connection:
             return
         node = get_operation_ast(checked.document, asked.operation_name)
         if node is None or node.operation is not OperationType.SUBSCRIPTION:
-            task = self._sockets.start(self._execute(operation_id, text, asked), self.viewer)
-            self._operations[operation_id] = task
+            execute = partial(self._execute, operation_id, text, asked)
+            self._operations[operation_id] = self._sockets.start(execute, self.viewer)
             return
         member = SocketMember(self, operation_id)
         self._operations[operation_id] = member

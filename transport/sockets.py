@@ -18,7 +18,7 @@ from transport.correlation import new_request_id
 from transport.handshake import HandshakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from core.auth import Verifier, Viewer
     from resolvers.context import App, Request
@@ -75,9 +75,12 @@ class Sockets:
             tasks.create_task(self._watch_revocations())
 
     def start(
-        self, work: Coroutine[Any, Any, None], viewer: Viewer | None = None
+        self, work: Callable[[], Coroutine[Any, Any, None]], viewer: Viewer | None = None
     ) -> asyncio.Task[None]:
-        """Run a part of an operation of this viewer's, which must not raise."""
+        """Run a part of an operation of this viewer's, which must not raise.
+
+        `work` is called when its turn comes: of one cancelled before, no coroutine is left over.
+        """
         assert self._tasks is not None, "Sockets.run is not running"
         return self._tasks.create_task(self._guarded(work, viewer))
 
@@ -135,12 +138,14 @@ class Sockets:
         _log.warning("socket of a foreign page refused, see ALLOWED_ORIGINS", origin=origin[:200])
         return False
 
-    async def _guarded(self, work: Coroutine[Any, Any, None], viewer: Viewer | None) -> None:
+    async def _guarded(
+        self, work: Callable[[], Coroutine[Any, Any, None]], viewer: Viewer | None
+    ) -> None:
         bind_contextvars(request=new_request_id())
         if viewer is not None:
             bind_contextvars(user=user_tag(viewer.user_id))
         try:
-            await work
+            await work()
         except Exception:
             # One operation must not end all of them.
             _log.exception("an operation on a socket failed")
