@@ -65,6 +65,16 @@ def test_token_holds_for_the_user_and_the_time_asked_for() -> None:
     assert abs(claims["iat"] - time.time()) < 60
 
 
+def test_token_for_an_operator_has_the_role_where_it_is_looked_for() -> None:
+    wanted = ("token", "--user", "olga", "--role", "operator")
+    claims = jwt.decode(run(*wanted, AUTH_SECRET=SECRET).output.strip(), SECRET, ["HS256"])
+    assert claims["role"] == "operator"
+    elsewhere = run(*wanted, AUTH_SECRET=SECRET, AUTH_ROLE_CLAIM="app_metadata.role")
+    claims = jwt.decode(elsewhere.output.strip(), SECRET, ["HS256"])
+    assert claims["app_metadata"] == {"role": "operator"}
+    assert run("token", "--role", "king", AUTH_SECRET=SECRET).exit_code == 2
+
+
 def test_token_without_any_secret_says_what_to_do() -> None:
     result = run("token")
     assert result.exit_code == 1
