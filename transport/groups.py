@@ -124,7 +124,7 @@ class Group:
             async with operation_deadline(timeout_s):
                 rendered = await self._snapshot()
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
             return
         self._is_open = True
         self._show(rendered)
@@ -191,7 +191,7 @@ class Group:
                     [(*one, payload) for one, payload in zip(versions, payloads, strict=True)]
                 )
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         finally:
             self._is_rendering = False
 
@@ -230,7 +230,8 @@ class Group:
         for member in members:
             member.end()
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """End with an error; members are told what they may know of it."""
         located = GraphQLError(str(error), path=["jobProgress"], original_error=error)
         formatted: Any = mask(located, self._operation_name).formatted
         members = list(self._members)

@@ -193,7 +193,11 @@ class Subscriptions:
     def _flush(self) -> None:
         changed, self._changed = self._changed, []
         for group in changed:
-            group.flush()
+            try:
+                group.flush()
+            except Exception as error:
+                # One group's trouble must not reach the others, nor the connection to Redis.
+                group.fail(error)
             if group.needs_rendering:
                 self._start(group.render_waiting())
 
