@@ -49,12 +49,15 @@ web: $(STAMPS)/dev ## the page: contract, types, style, unit tests
 	@echo "web     codegen, tsc, oxlint, vitest"
 	@$(PY) -m mintari.webbuild --check
 
+# Two at a time; what kills processes or drives a browser has the machine for itself.
 tests: $(STAMPS)/dev ## the tests alone
 	@echo "tests   pytest"
+ifeq ($(ARGS),)
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile tests/parts tests/flows
+	@$(PY) -m pytest tests/browser tests/chaos
+else
 	@$(PY) -m pytest $(ARGS)
-
-docs: $(STAMPS)/dev ## the documentation site, into build/docs
-	@$(PY) -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+endif
 
 chaos: $(STAMPS)/dev ## the long form of the chaos suite, some ten minutes: docs/reliability.md
 	@CHAOS=long $(PY) -m pytest tests/chaos $(ARGS)

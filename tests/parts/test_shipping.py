@@ -75,7 +75,8 @@ async def test_the_wheel_works_in_an_empty_environment(
     (wheel,) = tmp_path.glob("*.whl")
     run(*uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "empty")
     # What pyproject.toml tells uv is for this checkout.
-    install = (*uv, "pip", "install", "--quiet", "--no-config", "--python", python)
+    install = (*uv, "pip", "install", "--quiet", "--no-config", "--system-certs")
+    install = (*install, "--python", python)
     run(*install, "--require-hashes", "-r", ROOT / "deploy" / "requirements.txt")
     run(*install, "--no-deps", wheel)
 

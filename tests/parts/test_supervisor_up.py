@@ -224,8 +224,11 @@ def test_doctor_looks_at_the_one_that_runs(running_up: tuple[Program, Path]) -> 
     about = f"Looking at the `mintari up` that runs here (process {program.pid})."
     assert about in doctor.lines
     rest = [line for line in doctor.lines if line != about]
-    names = "python settings database migrations redis storage provider auth port metrics"
-    assert [line.split()[:2] for line in rest] == [["ok", name] for name in names.split()]
+    names = (
+        *("python", "settings", "database", "migrations", "redis", "storage", "provider", "auth"),
+        *("port", "metrics", "documents", "traces", "prices"),
+    )
+    assert [line.split()[:2] for line in rest] == [["ok", name] for name in names]
     assert "PostgreSQL 18" in doctor.line_with("database")
     assert "Valkey 9" in doctor.line_with("redis")
     assert (home / "secrets" / "auth").read_text() not in doctor.output
