@@ -124,6 +124,12 @@ static void on_answer(Connection *c) {
         open_connection(c);
         return;
     }
+    if (!c->busy) {
+        /* The server has had enough of a connection on which nothing was asked (408). */
+        close(c->fd);
+        open_connection(c);
+        return;
+    }
     c->bytes += (size_t)got;
     c->data[c->bytes] = 0;
     size_t whole = answer_bytes(c->data, c->bytes);
