@@ -12,8 +12,6 @@ from tests.programs import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-DRAWN_LATER = {"pictures/performance.svg"}
-"""`make bench ARGS=--write` draws it."""
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -40,7 +38,7 @@ def test_links_and_pictures_are_there() -> None:
         f"{page.name}: {target}"
         for page in pages
         for target in _LINK.findall(page.read_text())
-        if "://" not in target and target not in DRAWN_LATER
+        if "://" not in target
         if not (page.parent / target).exists()
     ]
     assert missing == []
