@@ -1,7 +1,7 @@
 """The garbage collector, set for a server: what lives for ever is not looked through again.
 
-Everything that is imported and built at the start is some 165,000 objects; a full collection of them
-takes 0.12 s in which nothing is served. Requests leave few cycles behind, so it may come by seldom.
+Everything that is imported and built at the start is some 165,000 objects; a full collection takes
+0.12 s in which nothing is served. Requests leave few cycles behind, so it may come by seldom.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One Redis pub/sub connection for a whole process, which comes back by itself.
 
 redis-py opens it (TLS, passwords, sockets of a file system are its business); then hiredis reads it
-straight from the transport, without redis-py's own loop around every message. When a lost connection
-is back, the owner is told: messages were missed and it must read the truth again.
+straight from the transport, without redis-py's own loop around every message. When a lost
+connection is back, the owner is told: messages were missed and it must read the truth again.
 """
 
 from __future__ import annotations
