@@ -14,6 +14,7 @@ from strawberry.types.graphql import OperationType as Kind
 from resolvers.context import Request
 from transport import frames
 from transport.caps import TooManySocketsError
+from transport.context import context_of
 from transport.frames import Opcode
 from transport.identity import apply_token, token_of_payload
 from transport.masking import mask
@@ -26,6 +27,7 @@ from transport.messages import (
     Subscribe,
     read_message,
 )
+from transport.operations import answer_of
 from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
@@ -283,19 +285,14 @@ class Connection:
 
     async def _execute(self, operation_id: str, text: str, asked: Parameters) -> None:
         """Run a query or mutation; it ends with complete, or error before its result."""
-        context = self._sockets.context(self._request)
+        context = context_of(self._sockets.app, self._request)
         result = await self._sockets.operations.execute(text, asked, context, _NO_SUBSCRIPTION)
-        errors = [error.formatted for error in result.errors or ()]
-        if result.data is None and not any("path" in error for error in errors):
-            self._end(operation_id, {"type": "error", "payload": errors})
+        answer = answer_of(result)
+        if not answer.was_executed:
+            self._end(operation_id, {"type": "error", "payload": answer.errors})
             return
-        payload: dict[str, Any] = {"data": result.data}
-        if errors:
-            payload["errors"] = errors
-        if result.extensions:
-            payload["extensions"] = result.extensions
         if operation_id in self._operations:
-            self._send({"id": operation_id, "type": "next", "payload": payload})
+            self._send({"id": operation_id, "type": "next", "payload": answer.body})
         self._end(operation_id, {"type": "complete"})
 
     def _stop(self, operation: SocketMember | asyncio.Task[None] | None) -> None:

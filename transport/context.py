@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from core.auth import Verifier
-    from resolvers.context import App
+    from resolvers.context import App, Request
+
+
+def context_of(app: App, request: Request) -> Context:
+    """The context of whatever a request asks for."""
+    return Context(app=app, request=request, loaders=make_loaders(app, request))
 
 
 def context_maker(verifier: Verifier) -> Callable[[HTTPConnection], Awaitable[Context]]:
@@ -22,7 +27,6 @@ def context_maker(verifier: Verifier) -> Callable[[HTTPConnection], Awaitable[Co
 
     async def make(connection: HTTPConnection) -> Context:
         app: App = connection.app.state.service
-        request = await identify(verifier, connection)
-        return Context(app=app, request=request, loaders=make_loaders(app, request))
+        return context_of(app, await identify(verifier, connection))
 
     return make

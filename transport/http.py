@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from graphql import GraphQLError
@@ -13,7 +13,7 @@ from strawberry.types.graphql import OperationType
 
 from transport.masking import mask
 from transport.negotiation import JSON, Accepted, negotiate
-from transport.operations import refused
+from transport.operations import answer_of, refused
 from transport.parameters import Parameters, read_parameters
 from transport.problem import Problem
 from transport.status import status_of
@@ -138,23 +138,17 @@ class HttpEndpoint:
 
 
 def _answered(result: ExecutionResult, accepted: Accepted) -> ASGIApp:
-    errors = [dict(error.formatted) for error in result.errors or ()]
-    was_executed = result.data is not None or any("path" in error for error in errors)
-    body: dict[str, Any] = {"data": result.data} if was_executed or not errors else {}
-    if errors:
-        body["errors"] = errors
-    if result.extensions:
-        body["extensions"] = result.extensions
+    answer = answer_of(result)
     if accepted.media_type is None and accepted.stream is not None:
-        return SingleResult(accepted.stream, body)
+        return SingleResult(accepted.stream, answer.body)
     media_type = accepted.media_type or JSON
     status, headers = status_of(
         media_type,
         has_data=result.data is not None,
-        was_executed=was_executed,
-        errors=errors,
+        was_executed=answer.was_executed,
+        errors=answer.errors,
     )
-    return _response(body, status, media_type, headers)
+    return _response(answer.body, status, media_type, headers)
 
 
 def _response(body: object, status: int, media_type: str, headers: Mapping[str, str]) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
@@ -68,6 +68,33 @@ class Operations:
                 )
         except DeadlineExceeded as error:
             return refused(GraphQLError(error.message, extensions=error.extensions))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result as transports send it.
+
+    Attributes:
+        body: `data`, `errors` and `extensions`, those that there are.
+        errors: formatted.
+        was_executed: whether execution began; if not, the request itself was refused.
+    """
+
+    body: dict[str, Any]
+    errors: list[dict[str, Any]]
+    was_executed: bool
+
+
+def answer_of(result: ExecutionResult) -> Answer:
+    """The result of a query or mutation as transports send it."""
+    errors: list[dict[str, Any]] = [dict(error.formatted) for error in result.errors or ()]
+    was_executed = result.data is not None or any("path" in error for error in errors)
+    body: dict[str, Any] = {"data": result.data} if was_executed or not errors else {}
+    if errors:
+        body["errors"] = errors
+    if result.extensions:
+        body["extensions"] = result.extensions
+    return Answer(body, errors, was_executed)
 
 
 def refused(*errors: GraphQLError) -> ExecutionResult:

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from structlog.contextvars import bind_contextvars
 
 from core.log import get_logger, user_tag
-from schema.context import Context
-from schema.loaders import make_loaders
 from transport.caps import Caps, TooManySocketsError
 from transport.connection import TRY_AGAIN_LATER, Connection
 from transport.correlation import new_request_id
@@ -83,10 +81,6 @@ class Sockets:
         """
         assert self._tasks is not None, "Sockets.run is not running"
         return self._tasks.create_task(self._guarded(work, viewer))
-
-    def context(self, request: Request) -> Context:
-        """What resolvers of a socket's operation get."""
-        return Context(app=self.app, request=request, loaders=make_loaders(self.app, request))
 
     @property
     def open_count(self) -> int:

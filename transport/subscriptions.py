@@ -13,8 +13,8 @@ from graphql.execution.collect_fields import collect_fields
 from core.errors import MintariError
 from resolvers.facts import Facts
 from resolvers.jobs import followed_jobs
-from schema.context import Context
 from schema.loaders import make_loaders
+from transport.context import context_of
 from transport.execution import build_execution, core_schema
 from transport.groups import Group
 from transport.masking import mask
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from core.auth import Viewer
     from resolvers.context import App, Request
+    from schema.context import Context
     from transport.execution import Execution
     from transport.groups import Member
     from transport.projection import Projection
@@ -121,8 +122,7 @@ class Subscriptions:
             facts = Facts(lambda: make_loaders(self._app, request), self._app.estimates)
             renderer: Renderer = Projecting(projection, facts)
         else:
-            loaders = make_loaders(self._app, request)
-            context = Context(app=self._app, request=request, loaders=loaders)
+            context = context_of(self._app, request)
             execution = self._build(document, operation_name, variables, context)
             renderer = Executing(execution, operation_name)
         return Group(
