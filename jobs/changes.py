@@ -64,11 +64,8 @@ def change_of(job: JobRecord) -> JobChange:
 
 
 def apply(change: JobChange, job: JobRecord) -> JobRecord:
-    """The job as it is after the change. Progress that was shown never goes back."""
-    values = msgspec.structs.asdict(change)
-    values["progress"] = max(job.progress, change.progress)
-    values["provider"] = change.provider or job.provider
-    return msgspec.structs.replace(job, **values)
+    """The job as it is at a change that came through `after`."""
+    return msgspec.structs.replace(job, **msgspec.structs.asdict(change))
 
 
 def after(change: JobChange, newest: JobChange) -> JobChange:
