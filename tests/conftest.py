@@ -139,7 +139,7 @@ async def running_api(settings: Settings) -> AsyncGenerator[Api, None]:
     """The API on a real port, in this event loop."""
     config = server_config(settings)
     config.timeout_graceful_shutdown = 1
-    server = _Server(config)
+    server = QuietServer(config)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(server.serve())
         await server.ready.wait()
@@ -154,7 +154,7 @@ async def running_api(settings: Settings) -> AsyncGenerator[Api, None]:
             await serving
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """Says when it listens; leaves the test runner's signals alone."""
 
     def __init__(self, config: uvicorn.Config) -> None:

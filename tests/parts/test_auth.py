@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
@@ -26,10 +25,10 @@ from core.auth import SecretKey, TokenVerifier
 from core.errors import Overloaded, Unauthenticated
 from core.jwks import JwksKeys, read_keys
 from mintari.tokens import SetupError, auth_mode, build_verifier
-from tests.conftest import SECRET, free_port, running_api
+from tests.conftest import SECRET, QuietServer, free_port, running_api
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.requests import Request
 
@@ -70,26 +69,14 @@ class KeyServer:
         return self.base + JWKS_PATH
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
 @asynccontextmanager
 async def key_server() -> AsyncGenerator[KeyServer, None]:
     served = KeyServer(free_port())
     app = Starlette(routes=[Route(JWKS_PATH, served.serve)])
     port = int(served.base.rpartition(":")[2])
-    server = _Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1))
+    server = QuietServer(
+        uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=1)
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve())
         await server.ready.wait()
