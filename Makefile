@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 STAMPS := $(VENV)/.mintari
 PIP := $(PY) -m pip --disable-pip-version-check -qq install
 COMPILE := $(PY) -m uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+	--generate-hashes --no-strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links
 HERE := --extra local --extra embedded
 IN_THE_IMAGE := --extra local --extra otel
 
