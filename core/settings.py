@@ -269,6 +269,12 @@ class Settings(BaseSettings):
     max_active_jobs: PositiveInt = Field(
         default=3, description="Jobs of one user that may be PENDING or RUNNING at once."
     )
+    max_requests_per_s: PositiveFloat = Field(
+        default=50,
+        description="GraphQL requests of one user (without a token: of one address) a second, on"
+        " one API process; twenty seconds' worth may come at once, more wait. One that is refused"
+        " counts as 20.",
+    )
     max_sockets_per_user: PositiveInt = Field(
         default=50, description="Websockets and streams of one user on one API process."
     )

@@ -22,12 +22,12 @@ from mintari.scrape import Scrape
 from mintari.service import open_app
 from mintari.tokens import auth_mode, build_verifier
 from transport.caps import Caps
-from transport.context import context_maker
 from transport.correlation import Correlation
 from transport.endpoints import open_operations
 from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
+from transport.pace import Pace
 from transport.page import page_routes
 from transport.sockets import Sockets
 from transport.streams import Streams
@@ -51,7 +51,8 @@ def build_asgi(settings: Settings) -> Starlette:
     verifier = build_verifier(settings)
     tracing = open_tracing(settings, "api")
     operations = open_operations(settings, tracing)
-    http = HttpEndpoint(operations, context_maker(verifier), settings.upload_max_bytes)
+    pace = Pace(settings.max_requests_per_s)
+    http = HttpEndpoint(operations, verifier, pace, settings.upload_max_bytes)
     caps = Caps(settings.max_sockets_per_user, settings.max_sockets_per_address)
     max_upload_bytes = settings.upload_max_bytes + FORM_OVERHEAD_BYTES
     routes = [
@@ -89,6 +90,7 @@ def build_asgi(settings: Settings) -> Starlette:
                 subscriptions,
                 verifier,
                 caps,
+                pace,
                 allowed_hosts=LOCAL_HOSTS if settings.dev_mode else None,
             )
             streams = Streams(service, subscriptions, caps)

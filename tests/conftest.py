@@ -103,6 +103,8 @@ def make_settings(
             "auth_secret": SECRET,
             "api_port": free_port(),
             "local_processes": 2,
+            # Tests send much that is refused, and want to know at once.
+            "max_requests_per_s": 1_000_000,
             **changes,
         }
         return Settings(_env_file=None, **values)  # pyright: ignore[reportCallIssue]

@@ -28,6 +28,7 @@ from transport.messages import (
     read_message,
 )
 from transport.operations import answer_of
+from transport.pace import REFUSED, client_of
 from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ class Connection:
     def on_text(self, data: bytes) -> None:
         """Take a message."""
         if not self._is_in_rate():
-            self.socket.close(1008, f"More than {MAX_MESSAGES} messages in {MESSAGES_WINDOW_S:g} s")
+            self._reject(1008, f"More than {MAX_MESSAGES} messages in {MESSAGES_WINDOW_S:g} s")
             return
         try:
             message = read_message(data)
         except InvalidMessageError as error:
-            self.socket.close(4400, str(error))
+            self._reject(4400, str(error))
             return
         match message:
             case Init():
@@ -110,7 +111,7 @@ class Connection:
 
     def on_binary(self) -> None:
         """Messages are text."""
-        self.socket.close(4400, "Invalid message: messages are text")
+        self._reject(4400, "Invalid message: messages are text")
 
     def on_writable(self) -> None:
         """Send the newest states that had to wait."""
@@ -181,6 +182,14 @@ class Connection:
             self._end(operation_id, {"type": "error", "payload": [error]})
         self.socket.close(4403, f"Forbidden: {reason}")
 
+    def _reject(self, code: int, reason: str) -> None:
+        """Hang up on who breaks the protocol."""
+        self._count_refused()
+        self.socket.close(code, reason)
+
+    def _count_refused(self) -> None:
+        self._sockets.pace.count(client_of(self._request), REFUSED)
+
     def _is_in_rate(self) -> bool:
         now_s = time.monotonic()
         if now_s - self._window_s >= MESSAGES_WINDOW_S:
@@ -196,7 +205,7 @@ class Connection:
 
     def _init(self, message: Init) -> None:
         if self._is_initialised:
-            self.socket.close(4429, "Too many initialisation requests")
+            self._reject(4429, "Too many initialisation requests")
             return
         self._is_initialised = True
         self._expiry.cancel()
@@ -225,12 +234,15 @@ class Connection:
     def _subscribe(self, message: Subscribe) -> None:
         operation_id = message.id
         if not self._is_acknowledged:
-            self.socket.close(4401, "Unauthorized")
+            self._reject(4401, "Unauthorized")
         elif operation_id in self._operations:
-            self.socket.close(4409, f"Subscriber for {operation_id} already exists")
+            self._reject(4409, f"Subscriber for {operation_id} already exists")
         elif len(self._operations) >= MAX_OPERATIONS:
             text = f"{MAX_OPERATIONS} operations at once are allowed on a socket. Complete some."
             error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
+            self._send({"id": operation_id, "type": "error", "payload": [error]})
+        elif late := self._sockets.pass_by(client_of(self._request)):
+            error = {"message": late.message, "extensions": late.extensions}
             self._send({"id": operation_id, "type": "error", "payload": [error]})
         else:
             self._operate(operation_id, message.payload)
@@ -281,6 +293,7 @@ class Connection:
     def _refuse(self, operation_id: str, asked: Parameters, errors: Iterable[GraphQLError]) -> None:
         masked = [mask(error, asked.operation_name).formatted for error in errors]
         self._operations.pop(operation_id, None)
+        self._count_refused()
         self._send({"id": operation_id, "type": "error", "payload": masked})
 
     async def _execute(self, operation_id: str, text: str, asked: Parameters) -> None:

@@ -11,23 +11,31 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from core.errors import RateLimited
+from transport.context import context_of
+from transport.identity import identify
 from transport.masking import mask
 from transport.negotiation import JSON, Accepted, negotiate
 from transport.operations import answer_of, refused
+from transport.pace import PACE, REFUSED, TOO_LARGE, client_of
 from transport.parameters import Parameters, read_parameters
 from transport.problem import Problem
 from transport.status import status_of
 from transport.streams import SingleResult, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
     from strawberry.types import ExecutionResult
 
+    from core.auth import Verifier
+    from resolvers.context import App
+    from resolvers.context import Request as Viewing
     from schema.context import Context
     from transport.documents import Checked
     from transport.operations import Operations
+    from transport.pace import Pace
     from transport.streams import Streams
 
 FORM_OVERHEAD_BYTES = 64 * 1024
@@ -38,16 +46,14 @@ _ALL_BUT_SUBSCRIPTION = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class HttpEndpoint:
-    """Answers GET and POST. `make_context` makes the context of one request."""
+    """Answers GET and POST, of each client at its pace."""
 
     def __init__(
-        self,
-        operations: Operations,
-        make_context: Callable[[Request], Awaitable[Context]],
-        max_upload_bytes: int,
+        self, operations: Operations, verifier: Verifier, pace: Pace, max_upload_bytes: int
     ) -> None:
         self._operations = operations
-        self._make_context = make_context
+        self._verifier = verifier
+        self._pace = pace
         self._max_form_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,8 +68,11 @@ class HttpEndpoint:
                 await form.close()
 
     async def _answer(self, request: Request) -> ASGIApp:
-        media_type = JSON
+        # Before anything is read of a request: who sends too many waits.
+        who = await identify(self._verifier, request)
+        client, media_type = client_of(who), JSON
         try:
+            await self._pace.turn(client)
             if request.method not in ("GET", "POST"):
                 raise Problem(
                     405, "METHOD_NOT_ALLOWED", "Send GET or POST.", {"allow": "GET, POST"}
@@ -71,23 +80,30 @@ class HttpEndpoint:
             accepted = negotiate(request.headers.get("accept"))
             media_type = accepted.media_type or JSON
             asked = await read_parameters(request, self._max_form_bytes)
-            return await self._operate(request, asked, accepted)
+            return await self._operate(request, who, asked, accepted)
+        except RateLimited as late:
+            app: App = request.app.state.service
+            app.metrics.rate_limit_refusals.labels(PACE).inc()
+            return _response(*_too_many(late), media_type)
         except Problem as problem:
-            return _response(problem.body, problem.status, media_type, problem.headers)
+            self._pace.count(client, TOO_LARGE if problem.status == 413 else REFUSED)
+            return _response(problem.body, problem.status, problem.headers, media_type)
 
-    async def _operate(self, request: Request, asked: Parameters, accepted: Accepted) -> ASGIApp:
+    async def _operate(
+        self, request: Request, who: Viewing, asked: Parameters, accepted: Accepted
+    ) -> ASGIApp:
         operations = self._operations
         try:
             text = await operations.resolve(asked, request.app.state.service)
         except GraphQLError as refusal:
-            return _answered(refused(refusal), accepted)
-        context = await self._make_context(request)
+            return self._refused(who, [refusal], accepted)
+        context = context_of(request.app.state.service, who)
         checked = operations.documents.check(text, asked.operation_name, asked.variables)
         if checked.is_subscription(asked.operation_name):
             return self._stream(request, context, asked, text, checked, accepted)
         if checked.errors:
             masked = [mask(error, asked.operation_name) for error in checked.errors]
-            return _answered(refused(*masked), accepted)
+            return self._refused(who, masked, accepted)
         allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
         try:
             result = await operations.execute(text, asked, context, allowed)
@@ -97,6 +113,10 @@ class HttpEndpoint:
                 405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"}
             ) from None
         return _answered(result, accepted)
+
+    def _refused(self, who: Viewing, errors: Sequence[GraphQLError], accepted: Accepted) -> ASGIApp:
+        self._pace.count(client_of(who), REFUSED)
+        return _answered(refused(*errors), accepted)
 
     def _stream(
         self,
@@ -148,10 +168,17 @@ def _answered(result: ExecutionResult, accepted: Accepted) -> ASGIApp:
         was_executed=answer.was_executed,
         errors=answer.errors,
     )
-    return _response(answer.body, status, media_type, headers)
+    return _response(answer.body, status, headers, media_type)
 
 
-def _response(body: object, status: int, media_type: str, headers: Mapping[str, str]) -> Response:
+def _too_many(late: RateLimited) -> tuple[object, int, dict[str, str]]:
+    """Body, status and headers of an answer to who asks too fast; the connection is closed."""
+    body = {"errors": [{"message": late.message, "extensions": late.extensions}]}
+    headers = {"retry-after": str(late.retry_after_s), "connection": "close"}
+    return body, late.status, headers
+
+
+def _response(body: object, status: int, headers: Mapping[str, str], media_type: str) -> Response:
     return Response(
         msgspec.json.encode(body),
         status_code=status,

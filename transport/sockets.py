@@ -14,14 +14,17 @@ from transport.caps import Caps, TooManySocketsError
 from transport.connection import TRY_AGAIN_LATER, Connection
 from transport.correlation import new_request_id
 from transport.handshake import HandshakeError
+from transport.pace import PACE, client_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from core.auth import Verifier, Viewer
+    from core.errors import RateLimited
     from resolvers.context import App, Request
     from transport.handshake import Handshake
     from transport.operations import Operations
+    from transport.pace import Pace
     from transport.subscriptions import Subscriptions
     from transport.websocket import WebSocket
 
@@ -50,6 +53,7 @@ class Sockets:
         subscriptions: Subscriptions,
         verifier: Verifier,
         caps: Caps,
+        pace: Pace,
         *,
         allowed_hosts: frozenset[str] | None = None,
     ) -> None:
@@ -58,6 +62,7 @@ class Sockets:
         self.subscriptions = subscriptions
         self.verifier = verifier
         self.caps = caps
+        self.pace = pace
         origins = app.settings.allowed_origins
         self._allowed_origins = frozenset(origin.lower() for origin in origins)
         self._allowed_hosts = allowed_hosts
@@ -89,12 +94,15 @@ class Sockets:
 
     # --- what the websocket protocol calls ---
 
-    def protocol_for(self, handshake: Handshake) -> str | None:
-        """The protocol, if the client offers it. Raises HandshakeError for whom may not come in."""
+    def protocol_for(self, handshake: Handshake, address: str | None) -> str | None:
+        """The protocol, if the client offers it. Raises HandshakeError for who may not come in."""
         if handshake.path != PATH:
             raise HandshakeError(HTTPStatus.NOT_FOUND, f"Websockets are served at {PATH}.")
         if not self._is_allowed(handshake):
             raise HandshakeError(HTTPStatus.FORBIDDEN, "This page may not connect.")
+        if late := self.pass_by(client_at(address)):
+            retry_after = f"retry-after: {late.retry_after_s}\r\n".encode()
+            raise HandshakeError(HTTPStatus.TOO_MANY_REQUESTS, late.message, retry_after)
         return PROTOCOL if PROTOCOL in handshake.protocols else None
 
     def opened(self, socket: WebSocket, handshake: Handshake) -> Connection | None:
@@ -117,6 +125,17 @@ class Sockets:
             self.caps.release("address", request.remote_address or "")
             if user_id is not None:
                 self.caps.release("user", user_id)
+
+    def pass_by(self, client: str) -> RateLimited | None:
+        """Count a request of a client's; why it may not be made now, if so.
+
+        What comes over sockets cannot wait: other operations are behind it.
+        """
+        if not self.pace.wait_s(client):
+            self.pace.count(client)
+            return None
+        self.app.metrics.rate_limit_refusals.labels(PACE).inc()
+        return self.pace.refusal(client)
 
     # --- inside ---
 

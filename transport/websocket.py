@@ -60,8 +60,8 @@ class Handler(Protocol):
 class Acceptor(Protocol):
     """Decides about sockets. Found as `sockets` in the lifespan's state."""
 
-    def protocol_for(self, handshake: Handshake) -> str | None:
-        """The sub-protocol to answer with. Raises HandshakeError."""
+    def protocol_for(self, handshake: Handshake, address: str | None) -> str | None:
+        """The sub-protocol to answer a client with. Raises HandshakeError."""
         ...
 
     def opened(self, socket: WebSocket, handshake: Handshake) -> Handler | None:
@@ -185,7 +185,8 @@ class WebSocket(asyncio.Protocol):
     def _open(self, data: bytes) -> None:
         try:
             handshake = read_handshake(data)
-            answer = handshake.answer(self._acceptor.protocol_for(handshake))
+            self.address = self._client(handshake)
+            answer = handshake.answer(self._acceptor.protocol_for(handshake, self.address))
         except HandshakeError as error:
             self._transport.write(refusal(error.status, str(error), error.headers))
             self._transport.close()
@@ -196,7 +197,6 @@ class WebSocket(asyncio.Protocol):
             self._transport.close()
             return
         self._reader = FrameReader(MAX_MESSAGE_BYTES)
-        self.address = self._client(handshake)
         self._transport.write(answer)
         self._handler = self._acceptor.opened(self, handshake)
 

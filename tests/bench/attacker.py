@@ -19,6 +19,8 @@ from tests.bench.documents import FOLLOW
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+ADDRESS = "127.0.0.2"
+"""Of the attacker; the others are at 127.0.0.1."""
 CONNECTIONS = 4
 SLOW_CONNECTIONS = 200
 MOST_S = 60.0
@@ -60,7 +62,7 @@ class Attacker:
         )
         while True:
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await self._connection()
                 while True:
                     writer.write(head.encode() + body)
                     await writer.drain()
@@ -71,7 +73,7 @@ class Attacker:
     async def _dribble(self) -> None:
         while True:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                _, writer = await self._connection()
                 writer.write(b"GET /graphql HTTP/1.1\r\nx-slow: ")
                 while True:
                     writer.write(b"a")
@@ -90,8 +92,11 @@ class Attacker:
             except (OSError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.001)
 
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port, local_addr=(ADDRESS, 0))
+
     async def _socket(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await self._connection()
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(
             (
