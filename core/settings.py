@@ -271,9 +271,8 @@ class Settings(BaseSettings):
     )
     max_requests_per_s: PositiveFloat = Field(
         default=50,
-        description="GraphQL requests of one user (without a token: of one address) a second, on"
-        " one API process; twenty seconds' worth may come at once, more wait. One that is refused"
-        " counts as 20.",
+        description="GraphQL requests of one user, or one address without a token, a second on one"
+        " API process: docs/protocol.md.",
     )
     max_sockets_per_user: PositiveInt = Field(
         default=50, description="Websockets and streams of one user on one API process."

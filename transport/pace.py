@@ -30,6 +30,9 @@ TOO_LARGE = 200
 MAX_WAITING = 16
 """Requests of one client that wait at once; more are refused."""
 MAX_WAIT_S = 10.0
+"""Who would have to wait for longer is refused,"""
+HOLD_S = 1.0
+"""after this: a refusal that comes at once is asked for again at once."""
 PACE = "PACE"
 """The limit's name in the metrics."""
 MAX_CLIENTS = 20_000
@@ -77,6 +80,7 @@ class Pace:
         try:
             while wait_s := self.wait_s(client):
                 if time.monotonic() + wait_s > give_up_s:
+                    await asyncio.sleep(HOLD_S)
                     raise self.refusal(client)
                 await asyncio.sleep(wait_s)
         finally:

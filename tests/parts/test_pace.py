@@ -29,8 +29,11 @@ WITHIN_S = 60
 
 
 @pytest.fixture
-async def slow(make_settings: Callable[..., Settings]) -> AsyncGenerator[Api, None]:
+async def slow(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Api, None]:
     """An API on which one refused request is one too many."""
+    monkeypatch.setattr(pace, "HOLD_S", 0.01)
     settings = make_settings(max_requests_per_s=PER_S, metrics_port=free_port())
     async with running_api(settings) as running:
         yield running
@@ -141,12 +144,12 @@ async def test_waiting_ends() -> None:
     assert fast.wait_s("bob") == 0
 
 
-async def test_who_would_wait_for_too_long_is_told_at_once() -> None:
+async def test_who_would_wait_for_too_long_is_told() -> None:
     slow = Pace(per_s=1)
-    slow.count("ann", 20 + pace.MAX_WAIT_S + 5)
+    slow.count("ann", 20 + pace.MAX_WAIT_S + 50)
     with pytest.raises(RateLimited) as refused:
         await slow.turn("ann")
-    assert refused.value.retry_after_s == 15
+    assert 50 < refused.value.retry_after_s <= 60
 
 
 async def test_clients_are_forgotten_those_who_owe_most_last(
