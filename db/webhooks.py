@@ -141,9 +141,9 @@ _ABANDON = text("""
 """)
 
 
-async def abandon_messages(connection: Connection, webhook_id: UUID) -> None:
-    """Give up what waits for a webhook that is locked; it can be replayed."""
-    await connection.execute(_ABANDON, {"id": webhook_id})
+async def abandon_messages(connection: Connection, webhook_id: UUID) -> int:
+    """Give up what waits for a webhook that is locked; it can be replayed. Returns how many."""
+    return (await connection.execute(_ABANDON, {"id": webhook_id})).rowcount
 
 
 _ROTATE = text(f"""
