@@ -28,7 +28,10 @@ SCAN = 1000
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that is to be sent now, and where to. `old_secret`: None once it has ended."""
+    """A message that is to be sent now, and where to. `old_secret`: None once it has ended.
+
+    Secrets are sealed, see `core.sealing`.
+    """
 
     id: UUID
     webhook_id: UUID

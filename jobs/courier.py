@@ -13,6 +13,7 @@ from core.outside import look_up
 from db.deliveries import Outcome, claim_deliveries, settle_delivered, settle_failed
 from db.engine import is_database_down
 from jobs.delivery import GONE, post
+from jobs.resealing import reseal_secrets
 from jobs.tally import note_delivery
 from jobs.transactions import in_transaction
 
@@ -46,10 +47,14 @@ class Courier:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        sealed = False
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._freed.clear()
                 try:
+                    if not sealed:
+                        await reseal_secrets(self._kit.database, self._kit.sealer)
+                        sealed = True
                     for delivery in await self._claim():
                         self._under_way[delivery.webhook_id] += 1
                         tasks.create_task(self._deliver(delivery))
@@ -77,6 +82,7 @@ class Courier:
         try:
             answer = await post(
                 delivery,
+                sealer=self._kit.sealer,
                 timeout_s=settings.webhook_timeout_s,
                 loopback=settings.webhook_loopback,
                 lookup=self._lookup,
