@@ -45,7 +45,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
         stack.push_async_callback(tracing.aclose)
         database = await stack.enter_async_context(open_database(settings, tracing))
         redis = await stack.enter_async_context(open_redis(settings))
-        storage = await stack.enter_async_context(open_storage(settings))
+        storage = await stack.enter_async_context(open_storage(settings, redis))
         styles = load_styles(settings.styles_file)
         providers = await stack.enter_async_context(open_providers(settings, styles))
         channels = Channels(settings.redis_prefix)
