@@ -104,7 +104,7 @@ class WebhookNotFound(OperationError):
 
 
 class WebhookRefused(OperationError):
-    """The viewer may not have a webhook, or not one more."""
+    """The viewer may not have a webhook, or not one more, or no secret can be made for it."""
 
     code = "WEBHOOK_REFUSED"
 

@@ -1,4 +1,4 @@
-"""What a process counts, for Prometheus. docs/operations.md says what each number is good for.
+"""What a process counts, for Prometheus. docs/observing.md says what each number is good for.
 
 Names end in their unit, and in `_total` where they only grow. Labels take few values: words of
 `core.vocabulary`, names of providers and of their configured models, categories of the policy;
@@ -138,6 +138,14 @@ class Metrics:
         self.results_dropped = counter(
             "mintari_results_dropped_total",
             "Results that a newer one replaced before a slow client had read them.",
+        )
+        self.webhook_tries = counter(
+            "mintari_webhook_tries_total", "Requests made to webhooks, by outcome.", ["outcome"]
+        )
+        self.webhook_messages = counter(
+            "mintari_webhook_messages_total",
+            "Messages of webhooks that were delivered or given up.",
+            ["outcome"],
         )
         self.websockets = gauge("mintari_websockets", "Websockets that are open.")
         self.streams = gauge("mintari_streams", "Subscriptions that are streamed over HTTP.")

@@ -353,6 +353,12 @@ class Settings(BaseSettings):
     webhooks_per_user: int = Field(
         default=5, ge=0, description="Webhooks that a user may have; 0: none."
     )
+    webhook_secrets_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="Encrypt webhooks' secrets in the database: comma-separated keys of 32"
+        " characters or more, the newest first (openssl rand -hex 32). Empty: no webhook can be"
+        " made.",
+    )
     webhook_timeout_s: PositiveFloat = Field(
         default=15, description="Deadline of one try at telling a webhook, seconds."
     )
@@ -442,9 +448,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return _parts(value) if isinstance(value, str) else value
 
     @field_validator("gen_timeouts_ms", mode="before")
     @classmethod
@@ -459,6 +463,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < 32:
             raise ValueError("must have 32 characters or more (try: openssl rand -hex 32)")
+        return value
+
+    @field_validator("webhook_secrets_keys")
+    @classmethod
+    def _all_long_enough(cls, value: SecretStr) -> SecretStr:
+        for key in _parts(value.get_secret_value()):
+            cls._long_enough(SecretStr(key))
         return value
 
     @field_validator("upload_heic")
@@ -501,6 +512,11 @@ class Settings(BaseSettings):
         """Processes of the local painter: one per core, as many as a grid has frames."""
         return self.local_processes or min(3, os.cpu_count() or 1)
 
+    @property
+    def webhook_keys(self) -> tuple[str, ...]:
+        """What webhooks' secrets are encrypted with, the newest first."""
+        return _parts(self.webhook_secrets_keys.get_secret_value())
+
     def timeout_s(self, provider: str) -> float:
         """Deadline of one call of this provider, seconds."""
         return self.gen_timeouts_ms.get(provider, self.gen_timeout_ms) / 1000
@@ -509,6 +525,11 @@ class Settings(BaseSettings):
     def rate_limit_window_s(self) -> float:
         """The rate limit's window, seconds."""
         return self.rate_limit_window_ms / 1000
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """What is between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def load_settings() -> Settings:

@@ -17,7 +17,7 @@ from db.records import to_record
 from db.webhooks import abandon_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import TextClause
 
@@ -28,7 +28,10 @@ SCAN = 1000
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that is to be sent now, and where to. `old_secret`: None once it has ended."""
+    """A message that is to be sent now, and where to. `old_secret`: None once it has ended.
+
+    Secrets are sealed, see `core.sealing`.
+    """
 
     id: UUID
     webhook_id: UUID
@@ -100,10 +103,25 @@ _DELIVERED = text("""
 """)
 
 
-async def settle_delivered(connection: Connection, delivery: Delivery, outcome: Outcome) -> None:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a try has changed.
+
+    Attributes:
+        delivered: messages that have arrived, 0 or 1.
+        given_up: messages that were given up, with those that waited for a disabled webhook.
+        disabled: why the webhook was disabled now; None if it was not.
+    """
+
+    delivered: int = 0
+    given_up: int = 0
+    disabled: DisabledBecause | None = None
+
+
+async def settle_delivered(connection: Connection, delivery: Delivery, outcome: Outcome) -> Settled:
     """Record a try that was answered with 2xx."""
     await connection.execute(_WENT, {"id": delivery.webhook_id})
-    await _settle(connection, _DELIVERED, delivery, outcome, {})
+    is_ours = await _settle(connection, _DELIVERED, delivery, outcome, {})
+    return Settled(delivered=int(is_ours))
 
 
 _WENT_WRONG = text("""
@@ -130,23 +148,22 @@ async def settle_failed(
     *,
     gone: bool,
     disable_after_s: float,
-) -> DisabledBecause | None:
-    """Record a try that failed; the webhook is disabled if it is gone or failed for too long.
-
-    Returns why it was disabled now, None if it was not.
-    """
+) -> Settled:
+    """Record a try that failed; the webhook is disabled if it is gone or failed for too long."""
     webhook_id = delivery.webhook_id
     too_long = await connection.execute(
         _WENT_WRONG, {"id": webhook_id, "disable_after_s": disable_after_s}
     )
     is_over = bool(too_long.scalar_one_or_none())
-    await _settle(connection, _FAILED, delivery, outcome, {"retry_in_s": outcome.retry_in_s})
+    retry = {"retry_in_s": outcome.retry_in_s}
+    is_ours = await _settle(connection, _FAILED, delivery, outcome, retry)
+    given_up = int(is_ours and outcome.retry_in_s is None)
     if not gone and not is_over:
-        return None
+        return Settled(given_up=given_up)
     because = DisabledBecause.GONE if gone else DisabledBecause.FAILING
     await connection.execute(_DISABLE, {"id": webhook_id, "because": because.value})
-    await abandon_messages(connection, webhook_id)
-    return because
+    given_up += await abandon_messages(connection, webhook_id)
+    return Settled(given_up=given_up, disabled=because)
 
 
 _TRY = text("""
@@ -161,13 +178,31 @@ async def _settle(
     statement: TextClause,
     delivery: Delivery,
     outcome: Outcome,
-    values: dict[str, object],
-) -> None:
+    values: Mapping[str, object],
+) -> bool:
+    """False: it was deleted, or the claim ran out and another worker tries."""
     found = await connection.execute(
         statement, {"id": delivery.id, "tries": delivery.tries, **values}
     )
-    # Nothing: it was deleted, or the claim ran out and another worker tries.
-    if found.scalar_one_or_none() is not None:
-        given = msgspec.structs.asdict(outcome)
-        given.pop("retry_in_s")
-        await connection.execute(_TRY, {"id": delivery.id, "tries": delivery.tries, **given})
+    if found.scalar_one_or_none() is None:
+        return False
+    given = msgspec.structs.asdict(outcome)
+    given.pop("retry_in_s")
+    await connection.execute(_TRY, {"id": delivery.id, "tries": delivery.tries, **given})
+    return True
+
+
+_OLDEST = text("""
+    SELECT GREATEST(0, COALESCE(
+        extract(epoch FROM clock_timestamp() - min(next_try_at)), 0))::float8
+    FROM webhook_messages WHERE state = 'PENDING'
+""")
+
+
+async def read_oldest_waiting_s(connection: Connection) -> float:
+    """How long the first message whose time has come has been waiting for a worker, seconds.
+
+    One look at the end of an index, whatever waits. Messages that are being sent, or wait for
+    their next try, are not late.
+    """
+    return (await connection.execute(_OLDEST)).scalar_one()

@@ -272,6 +272,7 @@ webhooks = Table(
     Column("user_id", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("events", ARRAY(Text), nullable=False),
+    # Both sealed, see core.sealing.
     Column("secret", Text, nullable=False, comment="whsec_..."),
     Column("old_secret", Text, comment="signs as well for a while"),
     _at("old_secret_until"),

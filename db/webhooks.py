@@ -81,10 +81,10 @@ async def create_webhook(
     *,
     url: str,
     events: Sequence[WebhookEvent],
-    secret: str,
+    sealed_secret: str,
 ) -> WebhookRecord:
     """Insert a webhook; it is told of what happens from now on."""
-    values = {"id": webhook_id, "user_id": user_id, "url": url, "secret": secret}
+    values = {"id": webhook_id, "user_id": user_id, "url": url, "secret": sealed_secret}
     result = await connection.execute(_CREATE, {**values, "events": list(events)})
     return to_record(result.mappings().one(), WebhookRecord)
 
@@ -141,9 +141,9 @@ _ABANDON = text("""
 """)
 
 
-async def abandon_messages(connection: Connection, webhook_id: UUID) -> None:
-    """Give up what waits for a webhook that is locked; it can be replayed."""
-    await connection.execute(_ABANDON, {"id": webhook_id})
+async def abandon_messages(connection: Connection, webhook_id: UUID) -> int:
+    """Give up what waits for a webhook that is locked; it can be replayed. Returns how many."""
+    return (await connection.execute(_ABANDON, {"id": webhook_id})).rowcount
 
 
 _ROTATE = text(f"""
@@ -155,10 +155,10 @@ _ROTATE = text(f"""
 
 
 async def rotate_secret(
-    connection: Connection, webhook_id: UUID, secret: str, *, overlap_s: float
+    connection: Connection, webhook_id: UUID, sealed_secret: str, *, overlap_s: float
 ) -> WebhookRecord:
     """Sign with another secret, and for `overlap_s` seconds with the one before as well."""
-    values = {"id": webhook_id, "secret": secret, "overlap_s": overlap_s}
+    values = {"id": webhook_id, "secret": sealed_secret, "overlap_s": overlap_s}
     return to_record((await connection.execute(_ROTATE, values)).mappings().one(), WebhookRecord)
 
 

@@ -13,13 +13,15 @@ from core.outside import look_up
 from db.deliveries import Outcome, claim_deliveries, settle_delivered, settle_failed
 from db.engine import is_database_down
 from jobs.delivery import GONE, post
+from jobs.resealing import reseal_secrets
+from jobs.tally import note_delivery
 from jobs.transactions import in_transaction
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from core.outside import Lookup
-    from db.deliveries import Delivery
+    from db.deliveries import Delivery, Settled
     from db.engine import Connection
     from jobs.delivery import Answer
     from jobs.kit import Kit
@@ -45,10 +47,14 @@ class Courier:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        sealed = False
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._freed.clear()
                 try:
+                    if not sealed:
+                        await reseal_secrets(self._kit.database, self._kit.sealer)
+                        sealed = True
                     for delivery in await self._claim():
                         self._under_way[delivery.webhook_id] += 1
                         tasks.create_task(self._deliver(delivery))
@@ -76,13 +82,19 @@ class Courier:
         try:
             answer = await post(
                 delivery,
+                sealer=self._kit.sealer,
                 timeout_s=settings.webhook_timeout_s,
                 loopback=settings.webhook_loopback,
                 lookup=self._lookup,
             )
-            await in_transaction(
+            settled = await in_transaction(
                 self._kit.database, lambda connection: self._settle(connection, delivery, answer)
             )
+            note_delivery(self._kit.metrics, answer.error is None, settled)
+            if settled.disabled:
+                _log.warning(
+                    "webhook disabled", webhook=str(delivery.webhook_id), because=settled.disabled
+                )
         except Exception:
             # Its claim runs out, and it is tried again.
             _log.exception("message of a webhook not settled", message=str(delivery.id))
@@ -90,7 +102,7 @@ class Courier:
             self._under_way -= Counter({delivery.webhook_id: 1})
             self._freed.set()
 
-    async def _settle(self, connection: Connection, delivery: Delivery, answer: Answer) -> None:
+    async def _settle(self, connection: Connection, delivery: Delivery, answer: Answer) -> Settled:
         outcome = Outcome(
             duration_ms=answer.duration_ms,
             status=answer.status,
@@ -98,17 +110,14 @@ class Courier:
             retry_in_s=self._retry_in_s(delivery, answer),
         )
         if answer.error is None:
-            await settle_delivered(connection, delivery, outcome)
-            return
-        disabled = await settle_failed(
+            return await settle_delivered(connection, delivery, outcome)
+        return await settle_failed(
             connection,
             delivery,
             outcome,
             gone=answer.status == GONE,
             disable_after_s=self._kit.settings.webhook_disable_after_s,
         )
-        if disabled:
-            _log.warning("webhook disabled", webhook=str(delivery.webhook_id), because=disabled)
 
     def _retry_in_s(self, delivery: Delivery, answer: Answer) -> float | None:
         """The pause that the schedule has for this try, or longer if the receiver asks for it."""

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 
+from core.log import get_logger
 from core.outside import NotPublic, find_target
+from core.sealing import CannotOpen
 from core.webhooks import read_webhook_url, signed_headers
 from providers.http import trusted_authorities
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.outside import Lookup, Target
+    from core.sealing import Sealer
     from db.deliveries import Delivery
 
 MAX_RETRY_AFTER_S = 86_400
 GONE = 410
+
+_log = get_logger(__name__)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +37,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     retry_after_s: int = 0
 
 
-async def post(delivery: Delivery, *, timeout_s: float, loopback: bool, lookup: Lookup) -> Answer:
+async def post(
+    delivery: Delivery, *, sealer: Sealer, timeout_s: float, loopback: bool, lookup: Lookup
+) -> Answer:
     """Send a message once, within `timeout_s` seconds; never raises but when cancelled.
 
     The body of the answer is never read: nothing in it matters, and it could have any size.
@@ -39,14 +48,20 @@ async def post(delivery: Delivery, *, timeout_s: float, loopback: bool, lookup: 
     status, retry_after_s, error = None, 0, None
     try:
         async with asyncio.timeout(timeout_s):
+            secrets = _opened(delivery, sealer)
             place = read_webhook_url(delivery.url, loopback=loopback)
             # Looked up for every try: its address may have changed since it was registered.
             target = await find_target(place, loopback=loopback, lookup=lookup)
-            status, retry_after_s = await _send(target, delivery, timeout_s)
+            status, retry_after_s = await _send(target, delivery, secrets, timeout_s)
         if status >= 300:
             error = f"answered {status}" + ("; redirects are not followed" * (status < 400))
     except (TimeoutError, httpx.TimeoutException):
         error = f"did not answer within {timeout_s:g} s"
+    except CannotOpen as reason:
+        _log.error(
+            "secret of a webhook not read", webhook=str(delivery.webhook_id), because=str(reason)
+        )
+        error = "its secret cannot be read here: an operator has to see to it"
     except ValueError as refusal:
         error = f"the address {refusal}"
     except NotPublic:
@@ -63,9 +78,16 @@ async def post(delivery: Delivery, *, timeout_s: float, loopback: bool, lookup: 
     )
 
 
-async def _send(target: Target, delivery: Delivery, timeout_s: float) -> tuple[int, int]:
+def _opened(delivery: Delivery, sealer: Sealer) -> list[str]:
+    """What the message is signed with. Raises CannotOpen."""
+    sealed = [secret for secret in (delivery.secret, delivery.old_secret) if secret]
+    return [sealer.open(secret, owner=str(delivery.webhook_id)) for secret in sealed]
+
+
+async def _send(
+    target: Target, delivery: Delivery, secrets: Sequence[str], timeout_s: float
+) -> tuple[int, int]:
     """Returns the status, and after how many seconds the receiver wants the next try."""
-    secrets = [secret for secret in (delivery.secret, delivery.old_secret) if secret]
     message_id = f"msg_{delivery.id.hex}"
     # A client of its own: a kept connection would be reused for another name at one address.
     async with (

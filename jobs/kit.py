@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from core.metrics import Metrics
     from core.prices import Prices
     from core.safety.pictures import PictureJudge
+    from core.sealing import Sealer
     from core.settings import Settings
     from core.styles import Style
     from core.tracing import Tracing
@@ -38,4 +39,5 @@ class Kit:
     metrics: Metrics
     prices: Prices
     tracing: Tracing
+    sealer: Sealer
     picture_judge: PictureJudge | None = None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.metrics import Metrics
     from core.prices import Cost, Prices
     from core.vocabulary import ImageSize
+    from db.deliveries import Settled
     from db.records import JobRecord
     from providers.base import Finished
 
@@ -109,3 +110,10 @@ def note_call(metrics: Metrics, job: JobRecord, outcome: str, cost: Cost | None)
         metrics.unpriced_calls.labels(*labels).inc()
     else:
         metrics.provider_cost.labels(*labels).inc(cost.usd)
+
+
+def note_delivery(metrics: Metrics, went: bool, settled: Settled) -> None:
+    """A request was made to a webhook; `went`: it was answered with 2xx."""
+    metrics.webhook_tries.labels("SUCCEEDED" if went else "FAILED").inc()
+    metrics.webhook_messages.labels("DELIVERED").inc(settled.delivered)
+    metrics.webhook_messages.labels("GIVEN_UP").inc(settled.given_up)

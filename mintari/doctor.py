@@ -71,6 +71,10 @@ def settings_here(show: Show) -> Settings:
                 given.auth_secret.get_secret_value(),
                 home.existing_secret("auth"),
             ),
+            "webhook_secrets_keys": (
+                given.webhook_secrets_keys.get_secret_value(),
+                home.existing_secret("webhooks"),
+            ),
         }
         values = {name: used for name, (own, used) in found.items() if not own}
     return Settings(**cast("dict[str, Any]", values))
@@ -105,6 +109,7 @@ def _scrubbed(text: str, settings: Settings | None) -> str:
 def _secrets(settings: Settings) -> set[str]:
     values = [getattr(settings, name) for name in Settings.model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    found |= set(settings.webhook_keys)
     for value in values:
         if isinstance(value, str) and "://" in value:
             password = urlsplit(value).password or ""
@@ -284,6 +289,33 @@ async def _prices(settings: Settings) -> str:
     return f"as of {prices.version}{rest}"
 
 
+async def _webhooks(settings: Settings) -> str:
+    from core.sealing import Sealer
+    from db.engine import open_database
+    from db.webhook_secrets import count_secrets
+
+    sealer = Sealer.from_settings(settings)
+    async with open_database(settings) as database, database.read() as connection:
+        counts = await count_secrets(connection)
+    total, plain = sum(counts.values()), counts.pop("", 0)
+    if lost := {key: count for key, count in counts.items() if key not in sealer.key_ids}:
+        keys = ", ".join(f"{count} with {key}" for key, count in lost.items())
+        raise Unwell(
+            "secrets are encrypted with keys that are not in WEBHOOK_SECRETS_KEYS, and nothing can"
+            f" be signed with them ({keys}): set the old keys again, behind the newest"
+        )
+    if sealer.newest is None:
+        if plain:
+            raise Unwell(
+                f"{plain} secrets are in the database in plain text, and no webhook can be made:"
+                " set WEBHOOK_SECRETS_KEYS (openssl rand -hex 32) and restart the workers"
+            )
+        return "none can be made, as WEBHOOK_SECRETS_KEYS is not set"
+    waiting = total - counts.get(sealer.newest, 0)
+    rest = f", {waiting} of them not with the newest key: restart a worker" if waiting else ""
+    return f"{total - plain} of {total} secrets are encrypted{rest}"
+
+
 async def _traces(settings: Settings) -> str:
     from core.tracing import TracingMissing, send_nothing
 
@@ -314,5 +346,6 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
     ("documents", _documents),
     ("traces", _traces),
     ("prices", _prices),
+    ("webhooks", _webhooks),
 )
 """Every check by name. A check returns what is well, and raises Unwell (or anything)."""

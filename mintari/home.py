@@ -44,6 +44,7 @@ class HomeSettings(BaseSettings):
     auth_audience: str = ""
     auth_role_claim: str = "role"
     url_signing_secret: SecretStr = SecretStr("")
+    webhook_secrets_keys: SecretStr = SecretStr("")
     dev_mode: bool | None = None
 
     def home(self, run_as: RunAs | None) -> Home:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from core.log import get_logger
 from core.vocabulary import JobState, ProviderStatus
+from db.deliveries import read_oldest_waiting_s
 from db.queue import QueueLength, read_queue_lengths
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class Scrape(Collector):
         self._breakers = breakers
         self._providers = tuple(providers)
         self._queue: list[QueueLength] | None = None
+        self._webhook_wait_s = 0.0
         self._health: Mapping[str, Health] = {}
 
     async def read(self) -> None:
-        """Ask Postgres how long the queue is, and Redis which providers are paused."""
+        """Ask Postgres how long the queues are, and Redis which providers are paused."""
         self._health, _ = await asyncio.gather(
             self._breakers.health(self._providers), self._read_queue()
         )
@@ -52,6 +54,7 @@ class Scrape(Collector):
         try:
             async with asyncio.timeout(READ_DEADLINE_S), self._database.read() as connection:
                 self._queue = await read_queue_lengths(connection)
+                self._webhook_wait_s = await read_oldest_waiting_s(connection)
         except Exception as error:
             self._queue = None
             self._metrics.queue_read_errors.inc()
@@ -63,6 +66,11 @@ class Scrape(Collector):
         yield self._status_family()
         if self._queue is not None:
             yield from self._queue_families(self._queue)
+            yield GaugeMetricFamily(
+                "mintari_webhook_oldest_waiting_seconds",
+                "How long the first message that may be sent has been waiting.",
+                value=self._webhook_wait_s,
+            )
 
     def _status_family(self) -> Metric:
         family = GaugeMetricFamily(

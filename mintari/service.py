@@ -11,6 +11,7 @@ from core.prices import load_prices
 from core.redis import open_redis
 from core.safety.pictures import load_picture_judge
 from core.safety.policy import load_policy
+from core.sealing import Sealer
 from core.stopping import cancel_for_good
 from core.styles import load_styles
 from core.tracing import open_tracing
@@ -44,7 +45,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
         stack.push_async_callback(tracing.aclose)
         database = await stack.enter_async_context(open_database(settings, tracing))
         redis = await stack.enter_async_context(open_redis(settings))
-        storage = await stack.enter_async_context(open_storage(settings))
+        storage = await stack.enter_async_context(open_storage(settings, redis))
         styles = load_styles(settings.styles_file)
         providers = await stack.enter_async_context(open_providers(settings, styles))
         channels = Channels(settings.redis_prefix)
@@ -73,6 +74,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),
             revocations=revocations,
+            sealer=Sealer.from_settings(settings),
             readiness=Readiness(database, publisher, storage_health.works),
             metrics=metrics,
             tracing=tracing,
@@ -105,5 +107,6 @@ async def open_kit(settings: Settings) -> AsyncGenerator[Kit, None]:
             metrics=metrics,
             prices=load_prices(settings.prices_file),
             tracing=tracing,
+            sealer=Sealer.from_settings(settings),
             picture_judge=load_picture_judge(settings),
         )

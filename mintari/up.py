@@ -104,6 +104,8 @@ def make_plan(
         values["AUTH_SECRET"] = home.secret("auth")
     if not given.url_signing_secret.get_secret_value():
         values["URL_SIGNING_SECRET"] = home.secret("url-signing")
+    if not given.webhook_secrets_keys.get_secret_value():
+        values["WEBHOOK_SECRETS_KEYS"] = home.secret("webhooks")
     if not given.storage_url:
         values["STORAGE_URL"] = (home.path / "pictures").as_uri()
     settings = _settings(values)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.metrics import Metrics
     from core.safety.pictures import PictureJudge
     from core.safety.policy import Policy
+    from core.sealing import Sealer
     from core.settings import Settings
     from core.styles import Style
     from core.tracing import Tracing
@@ -55,6 +56,7 @@ class App:
     policy: Policy
     picture_judge: PictureJudge | None
     revocations: Revocations
+    sealer: Sealer
     readiness: Readiness
     metrics: Metrics
     tracing: Tracing

@@ -91,14 +91,20 @@ async def create_webhook(
         raise WebhookRefused("Please sign in: anonymous users can have no webhooks.")
     await _check_url(app.settings, url)
     _check_events(events)
-    secret = new_secret()
+    _check_keys(app)
+    webhook_id, secret = new_id(), new_secret()
     async with app.database.transaction() as connection:
         await lock_user(connection, viewer.user_id)
         most = app.settings.webhooks_per_user
         if len(await list_webhooks(connection, viewer.user_id)) >= most:
             raise WebhookRefused(f"You can have {most} webhooks here: delete one first.")
         webhook = await create_webhook_row(
-            connection, new_id(), viewer.user_id, url=url, events=events, secret=secret
+            connection,
+            webhook_id,
+            viewer.user_id,
+            url=url,
+            events=events,
+            sealed_secret=app.sealer.seal(secret, owner=str(webhook_id)),
         )
         await _record(connection, request, "create_webhook", webhook.id)
     return webhook, secret
@@ -109,13 +115,15 @@ async def update_webhook(
 ) -> tuple[WebhookRecord, str | None]:
     """Change a webhook; returns it and its new secret, if it was to have one.
 
-    Raises Unauthenticated, InvalidInput, WebhookNotFound.
+    Raises Unauthenticated, InvalidInput, WebhookNotFound, WebhookRefused.
     """
     if change.events is not None:
         _check_events(change.events)
     if change.url is not None:
         request.require_viewer()
         await _check_url(app.settings, change.url)
+    if change.rotate_secret:
+        _check_keys(app)
     async with app.database.transaction() as connection:
         old = await _owned(connection, request, id_text)
         webhook = await update_webhook_row(
@@ -128,7 +136,8 @@ async def update_webhook(
         secret = new_secret() if change.rotate_secret else None
         if secret is not None:
             overlap_s = app.settings.webhook_secret_overlap_s
-            webhook = await rotate_secret(connection, old.id, secret, overlap_s=overlap_s)
+            sealed = app.sealer.seal(secret, owner=str(old.id))
+            webhook = await rotate_secret(connection, old.id, sealed, overlap_s=overlap_s)
         await _record(connection, request, "update_webhook", webhook.id)
     return webhook, secret
 
@@ -180,6 +189,14 @@ async def _owned(connection: Connection, request: Request, id_text: str) -> Webh
         if found is not None:
             return found
     raise WebhookNotFound("There is no such webhook.")
+
+
+def _check_keys(app: App) -> None:
+    if app.sealer.newest is None:
+        raise WebhookRefused(
+            "This server makes no secrets for webhooks: its operator has to set"
+            " WEBHOOK_SECRETS_KEYS."
+        )
 
 
 def _check_events(events: Sequence[WebhookEvent]) -> None:

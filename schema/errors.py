@@ -70,7 +70,9 @@ class WebhookNotFound(UserError):
     """No such webhook."""
 
 
-@strawberry.type(description="The viewer may not have a webhook, or not one more.")
+@strawberry.type(
+    description="The viewer may not have a webhook, or not one more, or it can have no secret here."
+)
 class WebhookRefused(UserError):
     """No more webhooks."""
 

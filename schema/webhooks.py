@@ -177,7 +177,7 @@ CreateWebhookResult = Annotated[
     strawberry.union("CreateWebhookResult", description="What became of createWebhook."),
 ]
 UpdateWebhookResult = Annotated[
-    WebhookUpdated | InvalidInput | WebhookNotFound,
+    WebhookUpdated | InvalidInput | WebhookNotFound | WebhookRefused,
     strawberry.union("UpdateWebhookResult", description="What became of updateWebhook."),
 ]
 DeleteWebhookResult = Annotated[

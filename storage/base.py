@@ -54,7 +54,8 @@ class Storage(Protocol):
     async def sign(self, keys: Sequence[str]) -> Mapping[str, str]:
         """URLs at which browsers can read the objects for a while, by key; one call for a grid.
 
-        The same key gives the same URL for a good part of its life, so that pictures stay cached.
+        The same key gives the same URL for a good part of its life, in all processes of a
+        deployment, so that pictures stay cached.
         """
         ...
 

@@ -12,9 +12,12 @@ from storage.local import LocalStorage
 from storage.s3 import Bucket, S3Storage
 from storage.signing import UrlSigner, derive_secret
 from storage.supabase import SupabaseStorage
+from storage.url_book import UrlBook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from redis.asyncio import Redis
 
     from core.settings import Settings
     from storage.base import Storage
@@ -24,24 +27,29 @@ FILES_PATH = "/files"
 
 
 @contextlib.asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncGenerator[Storage, None]:
-    """Open the configured storage. Raises StorageMisconfigured."""
-    storage = _make(settings)
+async def open_storage(
+    settings: Settings, redis: Redis | None = None
+) -> AsyncGenerator[Storage, None]:
+    """Open the configured storage; with `redis` it signs the same URLs as others that have it.
+
+    Raises StorageMisconfigured.
+    """
+    storage = _make(settings, UrlBook(redis, settings) if redis else None)
     try:
         yield storage
     finally:
         await storage.aclose()
 
 
-def _make(settings: Settings) -> Storage:
+def _make(settings: Settings, book: UrlBook | None) -> Storage:
     url = urlsplit(settings.storage_url)
     if url.scheme == "file" and not url.netloc and url.path:
         base_url = settings.public_url + FILES_PATH
         return LocalStorage(Path(unquote(url.path)), url_signer(settings), base_url)
     if url.scheme == "s3":
-        return S3Storage(Bucket.of(url), settings)
+        return S3Storage(Bucket.of(url), settings, book)
     if url.scheme == "supabase" and url.netloc and not url.path.strip("/"):
-        return SupabaseStorage.from_settings(url.netloc, settings)
+        return SupabaseStorage.from_settings(url.netloc, settings, book)
     raise StorageMisconfigured(
         "STORAGE_URL must be file:///an/absolute/folder, s3://bucket/prefix?endpoint=... or"
         " supabase://bucket"

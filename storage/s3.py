@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from core.settings import Settings
+    from storage.url_book import UrlBook
 
 CONNECT_TIMEOUT_S = 5
 CACHE_CONTROL = "private, max-age=31536000, immutable"
@@ -75,13 +76,13 @@ class S3Storage:
 
     name: ClassVar[str] = "s3"
 
-    def __init__(self, bucket: Bucket, settings: Settings) -> None:
+    def __init__(self, bucket: Bucket, settings: Settings, book: UrlBook | None = None) -> None:
         """Raises StorageMisconfigured."""
         self._bucket = bucket
         self._where = f"s3://{bucket.name}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
         self._store = _store(bucket, bucket.endpoint, settings)
         self._signer = _store(bucket, bucket.public_endpoint, settings)
-        self._urls = ReusedUrls(settings.url_ttl_s)
+        self._urls = ReusedUrls(settings.url_ttl_s, book)
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:
         """Store `content`. Raises StorageUnavailable, StorageMisconfigured."""

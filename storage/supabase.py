@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from core.settings import Settings
+    from storage.url_book import UrlBook
 
 CONNECT_TIMEOUT_S = 5.0
 CACHE_CONTROL = "max-age=31536000"
@@ -46,7 +47,16 @@ class SupabaseStorage:
 
     name: ClassVar[str] = "supabase"
 
-    def __init__(self, bucket: str, url: str, key: str, *, ttl_s: int, timeout_s: float) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        url: str,
+        key: str,
+        *,
+        ttl_s: int,
+        timeout_s: float,
+        book: UrlBook | None = None,
+    ) -> None:
         """Raises StorageMisconfigured."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -57,7 +67,7 @@ class SupabaseStorage:
         self._key = key
         self._base_url = f"{url.rstrip('/')}/storage/v1"
         self._host = parts.hostname
-        self._urls = ReusedUrls(ttl_s)
+        self._urls = ReusedUrls(ttl_s, book)
         # A key of the new kind is no token: as one it would be refused.
         token = {} if key.startswith("sb_") else {"authorization": f"Bearer {key}"}
         self._client = httpx.AsyncClient(
@@ -67,7 +77,9 @@ class SupabaseStorage:
         )
 
     @classmethod
-    def from_settings(cls, bucket: str, settings: Settings) -> SupabaseStorage:
+    def from_settings(
+        cls, bucket: str, settings: Settings, book: UrlBook | None = None
+    ) -> SupabaseStorage:
         """As SUPABASE_URL and SUPABASE_SERVICE_KEY say. Raises StorageMisconfigured."""
         return cls(
             bucket,
@@ -75,6 +87,7 @@ class SupabaseStorage:
             settings.supabase_service_key.get_secret_value(),
             ttl_s=settings.url_ttl_s,
             timeout_s=settings.storage_timeout_s,
+            book=book,
         )
 
     async def put(self, key: str, content: bytes, content_type: str) -> None:

@@ -101,6 +101,7 @@ def make_settings(
             "redis_prefix": prefix,
             "storage_url": pictures_folder.as_uri(),
             "auth_secret": SECRET,
+            "webhook_secrets_keys": "0123456789abcdef" * 4,
             "api_port": free_port(),
             "local_processes": 2,
             # Tests send much that is refused, and want to know at once.

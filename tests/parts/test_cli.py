@@ -196,6 +196,7 @@ def test_doctor_goes_through_everything_and_hides_secrets(tmp_path: Path) -> Non
         "documents": "FAIL",
         "traces": "FAIL",
         "prices": "ok",
+        "webhooks": "FAIL",
     }
     assert "1 registered documents do not fit the schema: { nothing }..." in result.output
     assert "Is PostgreSQL up at 127.0.0.1:1/x" in result.output

@@ -329,7 +329,13 @@ async def test_postgres_refuses_impossible_changes(
 
 
 @pytest.mark.parametrize(
-    "statement", ["DELETE FROM audit_entries", "UPDATE audit_entries SET action='x'"]
+    "statement",
+    [
+        "DELETE FROM audit_entries",
+        "UPDATE audit_entries SET action='x'",
+        "TRUNCATE audit_entries",
+        "TRUNCATE jobs, audit_entries CASCADE",
+    ],
 )
 async def test_the_audit_is_append_only(database: Database, statement: str) -> None:
     async with writing(database) as connection:
@@ -339,6 +345,9 @@ async def test_the_audit_is_append_only(database: Database, statement: str) -> N
     with pytest.raises(DBAPIError, match="append-only"):
         async with writing(database) as connection:
             await connection.execute(text(statement))
+    async with database.read() as connection:
+        count = await connection.execute(text("SELECT count(*) FROM audit_entries"))
+        assert count.scalar_one() == 1
 
 
 def test_versions_fit_a_graphql_int_and_never_overflow_into_the_next_epoch() -> None:

@@ -39,6 +39,7 @@ def test_defaults_are_as_users_have_them(make_settings: Callable[..., Settings])
     "change",
     [
         {"auth_secret": "short"},
+        {"webhook_secrets_keys": "0123456789abcdef0123456789abcdef,short"},
         {"gen_timeout_ms": 0},
         {"gen_timeouts_ms": "gemini"},
         {"gen_max_variants": 99},

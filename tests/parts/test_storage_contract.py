@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
 
+from core.redis import open_redis
 from mintari.standins import supabase
 from mintari.standins.running import running
 from storage.base import ObjectNotFound, StorageMisconfigured, StorageUnavailable
@@ -20,6 +21,7 @@ from tests.parts.standin_fixtures import running_s3, settings_with
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
+    from core.settings import Settings
     from storage.base import Storage
 
 WEBP = "image/webp"
@@ -184,6 +186,28 @@ async def test_a_url_stays_the_same(storage: Storage) -> None:
     assert after[first] == before[first]
     assert after[second] != after[first]
     assert await storage.sign([]) == {}
+
+
+async def test_two_processes_sign_the_same_url(place: Place, settings: Settings) -> None:
+    """Of S3 and Supabase it is the first one's, as it stands in Redis; a folder needs none."""
+    key = new_key()
+    given = settings_with(**place.settings, redis_prefix=settings.redis_prefix)
+    async with (
+        open_redis(settings) as redis,
+        open_storage(given, redis) as one,
+        open_storage(given, redis) as other,
+    ):
+        await one.put(key, b"1", WEBP)
+        url = (await one.sign([key]))[key]
+        names = await cast("Any", redis).keys(f"{settings.redis_prefix}:url:*")
+        if place.name == "local":
+            assert names == []
+        else:
+            (name,) = names
+            assert await redis.get(name) == url.encode()
+            await redis.set(name, f"{url}&first", keepttl=True)
+            url = f"{url}&first"
+        assert await other.sign([key]) == {key: url}
 
 
 async def test_a_check_leaves_nothing_behind(storage: Storage, place: Place) -> None:

@@ -11,11 +11,13 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.redis import open_redis
 from mintari.standins import supabase
 from mintari.standins.running import RunningStandIn, running
 from storage.base import StorageError, StorageMisconfigured, StorageUnavailable
 from storage.registry import open_storage
 from storage.reuse import MAX_KEPT_URLS, ReusedUrls
+from storage.url_book import UrlBook
 from tests.parts.standin_fixtures import WRONG_KEY, running_s3, settings_with
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from core.settings import Settings
     from storage.base import Storage
 
 SECRET = "a-secret-key-of-the-tests"
@@ -220,22 +223,58 @@ class Clock:
         return {key: f"{key}?{len(self.signed)}" if key != "none" else None for key in keys}
 
 
-async def test_a_url_is_reused_for_the_first_half_of_its_life() -> None:
+async def test_a_url_is_reused_until_its_window_ends() -> None:
     clock = Clock()
-    urls = ReusedUrls(60, clock)
+    urls = ReusedUrls(60, clock=clock)
 
     assert await urls.get(["a"], clock.sign) == {"a": "a?1"}
-    clock.now_s += 59.9
+    clock.now_s = 1019.9
     assert await urls.get(["b", "a"], clock.sign) == {"b": "b?2", "a": "a?1"}
-    clock.now_s += 0.2
+    clock.now_s = 1020
     assert await urls.get(["a"], clock.sign) == {"a": "a?3"}
 
     assert clock.signed == [(("a",), 120), (("b",), 120), (("a",), 120)]
 
 
+async def test_processes_hand_out_what_the_first_has_signed(settings: Settings) -> None:
+    first, second = Clock(), Clock()
+    async with open_redis(settings) as redis:
+        ones = ReusedUrls(60, UrlBook(redis, settings), clock=first)
+        twos = ReusedUrls(60, UrlBook(redis, settings), clock=second)
+        assert await ones.get(["a", "none"], first.sign) == {"a": "a?1", "none": None}
+        # Signed before it was known that another one had been first.
+        second.signed.append(((), 0))
+        assert await twos.get(["b", "a", "none"], second.sign) == {
+            "b": "b?2",
+            "a": "a?1",
+            "none": None,
+        }
+        assert second.signed[1:] == [(("b", "none"), 120)]
+        assert await ones.get(["b"], first.sign) == {"b": "b?2"}
+        assert await UrlBook(redis, settings).agree(16, {"a": "late"}, for_s=60) == {"a": "a?1"}
+        # Another bucket's URLs, and those of another hour, are others.
+        elsewhere = settings.model_copy(update={"storage_url": "s3://other"})
+        assert await UrlBook(redis, elsewhere).read(16, ["a"]) == {}
+        first.now_s = second.now_s = 1020
+        assert await twos.get(["a"], second.sign) == {"a": "a?3"}
+        assert await ones.get(["a"], first.sign) == {"a": "a?3"}
+        names = await cast("Any", redis).keys(f"{settings.redis_prefix}:url:*")
+        assert len(names) == 3
+        assert all([0 < await redis.ttl(name) <= 60 for name in names])
+
+
+async def test_without_redis_each_process_signs_for_itself(settings: Settings) -> None:
+    clock = Clock()
+    away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    async with open_redis(away) as redis:
+        urls = ReusedUrls(60, UrlBook(redis, away), clock=clock)
+        for _ in range(2):
+            assert await urls.get(["a"], clock.sign) == {"a": "a?1"}
+
+
 async def test_what_is_gone_or_was_never_there_is_not_remembered() -> None:
     clock = Clock()
-    urls = ReusedUrls(60, clock)
+    urls = ReusedUrls(60, clock=clock)
 
     assert await urls.get(["a", "none", "a"], clock.sign) == {"a": "a?1", "none": None}
     urls.forget(["a", "unknown"])
@@ -244,7 +283,7 @@ async def test_what_is_gone_or_was_never_there_is_not_remembered() -> None:
 
 async def test_remembering_is_bounded_and_no_url_lives_longer_than_s3_allows() -> None:
     clock = Clock()
-    urls = ReusedUrls(30 * 86_400, clock)
+    urls = ReusedUrls(30 * 86_400, clock=clock)
 
     many = [str(number) for number in range(MAX_KEPT_URLS + 1)]
     found = await urls.get(many, clock.sign)

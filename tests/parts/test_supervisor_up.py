@@ -131,7 +131,7 @@ def test_every_part_that_crashes_comes_back_and_so_does_the_whole(home: Path) ->
         assert viewer(url, token) == "dev"
         assert sorted(parts(program)) == ["api", "postgres", "valkey-server", "worker"]
         secrets = {path: path.read_bytes() for path in (home / "secrets").iterdir()}
-        assert [path.stat().st_mode & 0o777 for path in secrets] == [0o600] * 2
+        assert [path.stat().st_mode & 0o777 for path in secrets] == [0o600] * 3
         execute(lock_of(home)["database_url"], "CREATE TABLE kept AS SELECT 7 AS n")
         program.line_with("worker ready")
         for name, process in sorted(parts(program).items()):
@@ -202,12 +202,14 @@ def test_secrets_are_not_on_the_command_line_nor_with_the_servers(
     running_up: tuple[Program, Path],
 ) -> None:
     program, home = running_up
-    secret = (home / "secrets" / "auth").read_text()
-    for process in psutil.Process(program.pid).children(recursive=True):
-        assert secret not in " ".join(process.cmdline())
-    for name in ("postgres", "valkey-server"):
-        assert "AUTH_SECRET" not in parts(program)[name].environ()
-    assert secret in parts(program)["api"].environ()["AUTH_SECRET"]
+    for name, variable in (("auth", "AUTH_SECRET"), ("webhooks", "WEBHOOK_SECRETS_KEYS")):
+        secret = (home / "secrets" / name).read_text()
+        for process in psutil.Process(program.pid).children(recursive=True):
+            assert secret not in " ".join(process.cmdline())
+        for server in ("postgres", "valkey-server"):
+            assert variable not in parts(program)[server].environ()
+        for part in ("api", "worker"):
+            assert secret in parts(program)[part].environ()[variable]
 
 
 def test_token_takes_the_secret_of_the_one_that_runs(running_up: tuple[Program, Path]) -> None:
@@ -226,7 +228,7 @@ def test_doctor_looks_at_the_one_that_runs(running_up: tuple[Program, Path]) -> 
     rest = [line for line in doctor.lines if line != about]
     names = (
         *("python", "settings", "database", "migrations", "redis", "storage", "provider", "auth"),
-        *("port", "metrics", "documents", "traces", "prices"),
+        *("port", "metrics", "documents", "traces", "prices", "webhooks"),
     )
     assert [line.split()[:2] for line in rest] == [["ok", name] for name in names]
     assert "PostgreSQL 18" in doctor.line_with("database")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import httpx
 import jwt
 import pytest
 from sqlalchemy import text
@@ -26,7 +27,8 @@ from jobs.courier import EACH, Courier
 from jobs.delivery import MAX_RETRY_AFTER_S
 from mintari.service import open_kit
 from mintari.standins.running import running
-from tests.conftest import SECRET, running_api, running_worker
+from tests.conftest import SECRET, free_port, running_api, running_worker
+from tests.parts.observed import parse
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -421,6 +423,61 @@ async def test_what_a_dead_worker_had_in_hand_is_sent_by_the_next(
         async with delivering(settings):
             (message,) = await settled(ann, "DELIVERED")
         assert [one["number"] for one in message["tries"]] == [2]
+
+
+async def test_deliveries_are_counted(
+    make_settings: Callable[..., Settings], receiver: Receiver
+) -> None:
+    settings = make_settings(
+        webhook_loopback=True,
+        webhook_retry_delays_s=(0.05,),
+        webhook_concurrency=1,
+        sweep_interval_s=0.05,
+        metrics_port=free_port(),
+    )
+
+    async def oldest_waiting_s() -> float:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            answer = await client.get(f"http://127.0.0.1:{settings.metrics_port}/metrics")
+        return parse(answer.text).value("mintari_webhook_oldest_waiting_seconds")
+
+    async with running_api(settings) as api:
+        ann = api.client("ann")
+        await create(ann, f"{receiver.url}/in", "JOB_CANCELLED")
+        assert await oldest_waiting_s() == 0
+        await cancelled_grid(ann, 2)
+        async with open_kit(settings) as kit, kit.database.transaction() as connection:
+            late = "UPDATE webhook_messages SET next_try_at = now() - interval '1 min'"
+            await connection.execute(text(late))
+        assert 60 <= await oldest_waiting_s() < 120
+        receiver.answers = [Response(status_code=500)]
+        async with delivering(settings) as kit:
+            await settled(ann, "DELIVERED", 2)
+            await counted(kit, failed=1, succeeded=2, delivered=2, given_up=0)
+            assert await oldest_waiting_s() == 0
+            # One is told that the address is gone, the other one is not sent any more.
+            receiver.answers = [Response(status_code=410)]
+            await cancelled_grid(ann, 2, prompt="b")
+            await settled(ann, "FAILED", 2)
+            await counted(kit, failed=2, succeeded=2, delivered=2, given_up=2)
+
+
+async def counted(kit: Kit, *, failed: int, succeeded: int, delivered: int, given_up: int) -> None:
+    """Numbers follow their commit."""
+
+    def value(name: str, outcome: str) -> float | None:
+        return kit.metrics.registry.get_sample_value(name, {"outcome": outcome})
+
+    async def is_so() -> bool:
+        tries, messages = "mintari_webhook_tries_total", "mintari_webhook_messages_total"
+        return [
+            value(tries, "FAILED"),
+            value(tries, "SUCCEEDED"),
+            value(messages, "DELIVERED"),
+            value(messages, "GIVEN_UP"),
+        ] == [failed, succeeded, delivered, given_up]
+
+    await wait_until(is_so, within_s=30, what="the numbers")
 
 
 PRIVATE = [
