@@ -119,11 +119,6 @@ def _sample(source: Path, slug: str, name: str | None) -> Path | None:
     return sample
 
 
-def default_style(styles: Mapping[str, Style]) -> Style:
-    """The first style of the file."""
-    return next(iter(styles.values()))
-
-
 def assemble_prompt(style: Style, prompt: str) -> str:
     """Style, user's words and safety text as one text, one paragraph each."""
     return "\n".join(part for part in (style.base, prompt.strip(), style.safety) if part)

@@ -75,16 +75,6 @@ async def is_migrated(connection: AsyncConnection) -> bool:
     return current is not None and (current == head or current not in known)
 
 
-async def current_revision(database_url: str) -> str | None:
-    """The revision that the database is at; None before the first migration."""
-    engine = migration_engine(database_url)
-    try:
-        async with engine.connect() as connection:
-            return await revision_of(connection)
-    finally:
-        await engine.dispose()
-
-
 async def revision_of(connection: AsyncConnection) -> str | None:
     """The revision of the database behind an open connection."""
     return await connection.run_sync(

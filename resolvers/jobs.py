@@ -1,8 +1,7 @@
-"""Reading, following and cancelling jobs."""
+"""Reading and cancelling jobs, and who may follow which."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput, JobNotFound
@@ -14,14 +13,12 @@ from resolvers.generations import Cancelled, tell_cancelled
 from resolvers.paging import Page, cut_page, page_limit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from core.auth import Viewer
     from core.vocabulary import JobState
     from db.records import JobRecord
-    from jobs.changes import JobChange
-    from jobs.feed import FollowedJob
     from resolvers.context import App, Request
 
 MAX_FOLLOWED = 100
@@ -78,47 +75,6 @@ def followed_jobs(request: Request, ids: Sequence[str]) -> tuple[Viewer, list[UU
     if None in job_ids:
         raise JobNotFound("There is no such job.")
     return viewer, known
-
-
-class _Newest:
-    """Keeps the newest version of each job until it is asked for."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[UUID, JobRecord] = {}
-        self._changed = asyncio.Event()
-
-    def on_change(self, job: FollowedJob, change: JobChange) -> None:
-        self._jobs[job.id] = job.at(change)
-        self._changed.set()
-
-    async def take(self) -> list[JobRecord]:
-        await self._changed.wait()
-        self._changed.clear()
-        jobs, self._jobs = self._jobs, {}
-        return list(jobs.values())
-
-
-async def follow_jobs(
-    app: App, request: Request, ids: Sequence[str]
-) -> AsyncGenerator[JobRecord, None]:
-    """Every job now, then each newer version, until all have ended.
-
-    Raises Unauthenticated, InvalidInput, JobNotFound.
-    """
-    viewer, job_ids = followed_jobs(request, ids)
-    newest = _Newest()
-    watched = await app.feed.watch(job_ids, viewer.user_id, newest)
-    shown = {job.id: job.record for job in watched if job.record}
-    try:
-        for job in shown.values():
-            yield job
-        while not all(job.state.is_terminal for job in shown.values()):
-            for job in await newest.take():
-                if job.version > shown[job.id].version:
-                    shown[job.id] = job
-                    yield job
-    finally:
-        app.feed.unwatch(job_ids, newest)
 
 
 async def cancel_job(app: App, request: Request, id_text: str) -> tuple[JobRecord, Cancelled]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
 
-from resolvers.jobs import follow_jobs
 from schema.context import Info
 from schema.costs import ListSize
 from schema.jobs import Job
@@ -31,8 +29,5 @@ class Subscription:
             list[strawberry.ID], strawberry.argument(description="1 to 100 jobs of the viewer's.")
         ],
     ) -> AsyncGenerator[Job, None]:
-        """Follow jobs."""
-        context = info.context
-        async with aclosing(follow_jobs(context.app, context.request, job_ids)) as followed:
-            async for job in followed:
-                yield Job.from_record(job)
+        """Never called: `transport.subscriptions` executes it once for all who follow the same."""
+        raise NotImplementedError("subscriptions are executed by transport.subscriptions")

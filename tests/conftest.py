@@ -46,8 +46,6 @@ TEMPLATE = "mintari_template"
 SECRET = "a secret of the tests that is long enough for HS256 and HS384"
 _numbers = itertools.count(1)
 
-MakeSettings = "Callable[..., Settings]"
-
 
 @pytest.fixture(scope="session")
 def postgres() -> Generator[PostgresForTests]:

@@ -20,7 +20,7 @@ from providers.painter.colour import (
     soften,
     vector,
 )
-from providers.painter.flow import Flow, along, bristles
+from providers.painter.flow import Flow, bristles
 from providers.painter.noise import fbm, grain
 
 if TYPE_CHECKING:
@@ -88,13 +88,6 @@ def add_bristles(picture: Picture, flow: Flow, look: Look, rng: np.random.Genera
         shine = np.tanh(-(slope_x + slope_y) * unit * 0.006) * 0.16 * look.relief
         result += shine[..., None]
     return as_f32(np.clip(result, 0.0, 1.0))
-
-
-def smear(picture: Picture, flow: Flow, length_px: float) -> Picture:
-    """Colours drawn out along the flow, as wet paint is."""
-    steps = max(2, int(length_px / 3.0))
-    channels = [np.ascontiguousarray(picture[..., i]) for i in range(3)]
-    return np.stack(along(channels, flow, steps=steps, step_px=1.5), axis=-1)
 
 
 def add_hatch(picture: Picture, amount: float, rng: np.random.Generator) -> Picture:

@@ -18,7 +18,6 @@ CROWDS = {
     "idle": "{} idle grids of three frames, a socket each",
     "storm": "{} sockets come back at once",
 }
-BUSY = "busy: server / client"
 
 
 def requests(samples: Samples) -> str:

@@ -7,13 +7,11 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from core.auth import issue_token
-from tests.programs import ROOT, Program
+from tests.programs import Program
 from tests.servers import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-PYTHON = str(ROOT)
 
 
 class Stack:

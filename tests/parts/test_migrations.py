@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from db.engine import migration_engine
-from db.migrate import current_revision, head_revision, upgrade
+from db.migrate import head_revision, revision_of, upgrade
 from db.tables import metadata
 from tests.servers import create_database_from_template, drop_database
 
@@ -34,6 +34,9 @@ async def test_many_processes_may_migrate_at_once(postgres: PostgresForTests) ->
     url = await create_database_from_template(postgres, "template0", "migrated_by_many")
     try:
         await asyncio.gather(*(asyncio.to_thread(upgrade, url) for _ in range(4)))
-        assert await current_revision(url) == head_revision() is not None
+        engine = migration_engine(url)
+        async with engine.connect() as connection:
+            assert await revision_of(connection) == head_revision() is not None
+        await engine.dispose()
     finally:
         await drop_database(postgres, "migrated_by_many")

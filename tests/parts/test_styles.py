@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from core.styles import StyleFileError, assemble_prompt, default_style, load_styles
+from core.styles import StyleFileError, assemble_prompt, load_styles
 from providers.painter.look import LookError, read_look
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ def test_the_styles_that_come_with_mintari():
     assert list(styles) == [
         "ghibli", "watercolor", "storybook", "ink", "oil", "pastel", "woodblock",
     ]  # fmt: skip
-    assert default_style(styles).slug == "ghibli"
     for slug, style in styles.items():
         assert style.slug == slug
         assert style.version >= 1
