@@ -9,7 +9,7 @@ import { DeleteGridDocument, FollowDocument, SketchbookDocument, StartDocument }
 const job = (id: string, version: number) => ({
   __typename: "Job", id, variant: 0, version, state: "RUNNING", stage: "GENERATING",
   progress: version, progressKind: "MEASURED", seed: 1, seedLocked: false, provider: "local",
-  model: "m", retryCount: 0, generationTimeMs: null, queuePosition: null, createdAt: "",
+  model: "m", fallOver: null, retryCount: 0, generationTimeMs: null, queuePosition: null, createdAt: "",
   startedAt: null, finishedAt: null, eta: null, preview: null, image: null, error: null,
 });
 const grid = (id: string, jobs: object[]) => ({

@@ -18,6 +18,14 @@ describe("what is going on", () => {
     expect(words.stageWords(frame(job))).toBe(expected);
   });
 
+  it("says who paints, and why it is another one", () => {
+    const asked = (reason: NonNullable<words.Frame["fallOver"]>["reason"]) =>
+      words.painterWords(frame({ model: "brush-1", fallOver: { requestedProvider: "gemini", reason } }));
+    expect(asked("OVERLOADED")).toBe("brush-1, because gemini was busy");
+    expect(asked("PAUSED")).toBe("brush-1, because gemini has been failing");
+    expect(words.painterWords(frame({ model: "brush-1", fallOver: null }))).toBe("brush-1");
+  });
+
   it("says how sure the progress is", () => {
     expect(words.progressWords(frame({ progress: 40, progressKind: "MEASURED" }))).toBe("40 %");
     expect(words.progressWords(frame({ progress: 40, progressKind: "ESTIMATED" }))).toBe("about 40 %");

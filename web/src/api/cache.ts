@@ -40,6 +40,7 @@ export const cache = cacheExchange({
   keys: {
     DailyCost: embedded,
     Eta: embedded,
+    FallOver: embedded,
     GenerationConnection: embedded,
     GenerationEdge: embedded,
     Image: embedded,

@@ -11,7 +11,7 @@ import { Lineage } from "./Lineage";
 import { Picture } from "./Picture";
 import { Progress } from "./Progress";
 import { fileName } from "./Tile";
-import { duration, isUnfinished, nameOf, sizeWords, type Frame } from "./words";
+import { duration, isUnfinished, nameOf, painterWords, sizeWords, type Frame } from "./words";
 
 export type Details = NonNullable<FrameDetailsQuery["job"]>;
 
@@ -93,7 +93,7 @@ function Facts({ job }: { job: Details }) {
     ["Style", style],
     ["Size", size],
     ["Seed", `${job.seed}${job.seedLocked ? ", kept" : ""}`],
-    ["Painted by", job.model],
+    ["Painted by", painterWords(job)],
   ];
   if (job.generationTimeMs !== null) facts.push(["In", duration(job.generationTimeMs)]);
   if (job.retryCount > 0) facts.push(["Tries", String(job.retryCount + 1)]);

@@ -1,5 +1,5 @@
 /** The words for what is going on, for eyes and for screen readers. */
-import type { FrameFragment, ImageSize, Stage } from "../graphql/generated/graphql";
+import type { FallOverReason, FrameFragment, ImageSize, Stage } from "../graphql/generated/graphql";
 
 export type Frame = FrameFragment;
 
@@ -22,6 +22,21 @@ export function stageWords(frame: Pick<Frame, "state" | "stage" | "queuePosition
     return frame.queuePosition ? `Number ${frame.queuePosition} in line` : "In line";
   }
   return frame.stage ? STAGES[frame.stage] : "Painting";
+}
+
+const REASONS: Record<FallOverReason, string> = {
+  OVERLOADED: "was busy",
+  QUOTA_USED_UP: "paints no more today",
+  UNAVAILABLE: "could not be reached",
+  TIMED_OUT: "took too long",
+  BAD_ANSWER: "sent nothing that is a picture",
+  PAUSED: "has been failing",
+};
+
+/** Who paints it, and why that is not who was asked for. */
+export function painterWords(frame: Pick<Frame, "model" | "fallOver">): string {
+  const { model, fallOver } = frame;
+  return fallOver ? `${model}, because ${fallOver.requestedProvider} ${REASONS[fallOver.reason]}` : model;
 }
 
 /** How much is done; nothing when nobody knows. */
