@@ -120,13 +120,35 @@ def test_kubernetes_takes_the_manifests() -> None:
         assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
+def test_what_scales_has_somebody_to_scale_it() -> None:
+    """The API by CPU, workers by the queue; a drained node leaves some of both."""
+    by_cpu = manifest("HorizontalPodAutoscaler", "api")["spec"]
+    by_queue = manifest("ScaledObject", "worker")["spec"]
+    for name, scaler in (("api", by_cpu), ("worker", by_queue)):
+        assert scaler["scaleTargetRef"]["name"] == name
+        assert "replicas" not in manifest("Deployment", name)["spec"]
+    least = by_cpu["minReplicas"], by_queue["minReplicaCount"]
+    assert min(least) > 1
+    assert manifest("PodDisruptionBudget", "api")["spec"]["minAvailable"] < least[0]
+    assert manifest("PodDisruptionBudget", "worker")["spec"]["maxUnavailable"] < least[1]
+    (trigger,) = by_queue["triggers"]
+    assert trigger["metadata"]["connectionFromEnv"] == "DATABASE_URL"
+    slots = int(kustomized()["WORKER_CONCURRENCY"])
+    assert slots / 2 < int(trigger["metadata"]["targetQueryValue"]) < slots
+
+
+def kustomized() -> dict[str, str]:
+    """The settings of the ConfigMap."""
+    kustomization = yaml.safe_load((ROOT / "deploy/kubernetes/kustomization.yaml").read_text())
+    (settings,) = kustomization["configMapGenerator"]
+    return dict(literal.split("=", 1) for literal in settings["literals"])
+
+
 def test_every_variable_is_a_setting() -> None:
     named = set[str]()
     for service in compose()["services"].values():
         named |= set(service.get("environment", {}))
-    kustomization = yaml.safe_load((ROOT / "deploy/kubernetes/kustomization.yaml").read_text())
-    (settings,) = kustomization["configMapGenerator"]
-    named |= {literal.partition("=")[0] for literal in settings["literals"]}
+    named |= set(kustomized())
     named |= set(
         re.findall(r"^ *(?:ENV )?([A-Z_]+)=", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     )
@@ -179,5 +201,14 @@ def test_the_dockerfile_copies_what_there_is() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     (packages,) = re.findall(r"^packages = \[(.*)\]$", project, re.MULTILINE)
     assert set(re.findall(r'"(\w+)"', packages)) <= allowed
-    # The last stage runs as nobody in particular.
-    assert [line for line in lines if line.startswith("USER")] == ["USER 10001"]
+    # The last stage runs as nobody in particular, and has nothing of what the others needed.
+    starts = [number for number, line in enumerate(lines) if line.startswith("FROM ")]
+    assert len(starts) == 3
+    last = lines[starts[-1] :]
+    assert [line for line in last if line.startswith("USER")] == ["USER 10001"]
+    assert [line for line in last if line.startswith("COPY")] == [
+        "COPY --from=build /opt/mintari /opt/mintari"
+    ]
+    for kind in ("api", "worker"):
+        pod = manifest("Deployment", kind)["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsUser"] == 10001
