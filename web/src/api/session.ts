@@ -28,11 +28,6 @@ export async function currentToken(): Promise<string> {
   return asking;
 }
 
-/** The token that is kept, if any; says nothing about whether it holds. */
-export function keptToken(): string | undefined {
-  return read();
-}
-
 /** Forget a token that the API has refused. */
 export function distrust(token: string | undefined): void {
   if (token === undefined || token === read()) sessionStorage.removeItem(KEPT_AS);
