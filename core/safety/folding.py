@@ -93,6 +93,10 @@ def _read_signs(text: str) -> Iterator[str]:
         text = text.replace(group, letters)
     text = _PUNCTUATION.sub(" ", text)
     spans = _disguised(text)
+    if not spans:
+        # Numbers by themselves: every table would read the same.
+        yield text
+        return
     for table in _AMBIGUOUS if _TWO_FOLD.search(text) else _AMBIGUOUS[:1]:
         # All at once, and only what is disguised taken from it: a tenth of the time that words
         # take one by one. Every sign stands for one letter, so places stay.
