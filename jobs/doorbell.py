@@ -70,8 +70,8 @@ class Ring(msgspec.Struct, frozen=True):
 _ENQUEUE = """
 local ttl_ms, score, wake = ARGV[1], ARGV[2], ARGV[3]
 for number = 2, #KEYS do
-    redis.call('PSETEX', KEYS[number], ttl_ms, ARGV[number * 2])
-    redis.call('ZADD', KEYS[1], score, ARGV[number * 2 + 1])
+    redis.call('PSETEX', KEYS[number], ttl_ms, ARGV[number * 2 + 1])
+    redis.call('ZADD', KEYS[1], score, ARGV[number * 2])
 end
 redis.call('PUBLISH', wake, '')
 """
@@ -136,7 +136,7 @@ class Doorbell:
         for ring in rings:
             arq_id = f"{ring.job_id}:{ring.attempt}"
             keys.append(job_key_prefix + arq_id)
-            arguments += (_payload(ring, now_ms), arq_id)
+            arguments += (arq_id, _payload(ring, now_ms))
         try:
             await self._enqueue(keys, arguments)
         except REDIS_DOWN as error:
