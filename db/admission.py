@@ -1,12 +1,18 @@
-"""What admission needs to know and to write, exact because it happens under a lock per user."""
+"""What admission asks and is told, and what it needs to know; the rest is `admit` in Postgres.
+
+`admit` is in the migrations: replay, duplicate, limits, insert and audit, behind a lock per user.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
+
+from db.generations import NewGeneration, NewJob  # noqa: TC001  # msgspec reads the annotations
+from db.records import GenerationRecord, JobRecord  # noqa: TC001  # as above
 
 if TYPE_CHECKING:
     from db.engine import Connection
@@ -19,6 +25,63 @@ _LOCK = text(f"SELECT pg_advisory_xact_lock(hashtextextended(:user_id, {_LOCK_SP
 async def lock_user(connection: Connection, user_id: str) -> None:
     """Let one request of a user at a time pass, until the transaction ends."""
     await connection.execute(_LOCK, {"user_id": user_id})
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for pictures, with the limits that hold for it.
+
+    Attributes:
+        address: under which the requests of its address are counted, too; None: they are not.
+        category: why its words are refused; then it is counted and goes into the audit, no more.
+        prompt: the words as they came, for the audit; None: they are not kept.
+    """
+
+    user_id: str
+    address: str | None
+    max_requests: int
+    max_requests_of_address: int | None
+    max_active_jobs: int
+    window_s: float
+    key: str | None
+    key_ttl_s: float
+    request_hash: str | None
+    prompt_hash: str
+    action: str
+    category: str | None
+    remote_address: str | None
+    prompt: str | None
+    policy_version: str
+    generation: NewGeneration
+    jobs: list[NewJob]
+
+
+class Outcome(StrEnum):
+    """What became of it."""
+
+    ACCEPTED = "ACCEPTED"
+    DEDUPLICATED = "DEDUPLICATED"
+    REPLAYED = "REPLAYED"
+    CONFLICT = "CONFLICT"
+    REJECTED = "REJECTED"
+    REQUESTS = "REQUESTS"
+    REQUESTS_OF_ADDRESS = "REQUESTS_OF_ADDRESS"
+    ACTIVE_JOBS = "ACTIVE_JOBS"
+    BUSY = "BUSY"
+    """Another transaction has its lock; nothing was done."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request.
+
+    `generation` and `jobs`, in grid order: what was let in, now or before. `frees_in_s`: until the
+    oldest request leaves the window. `active_jobs`: without its own.
+    """
+
+    outcome: Outcome
+    frees_in_s: float | None = None
+    active_jobs: int | None = None
+    generation: GenerationRecord | None = None
+    jobs: list[JobRecord] | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,78 +113,6 @@ async def read_usage(connection: Connection, user_id: str, *, window_s: float, l
         _USAGE, {"user_id": user_id, "window_s": window_s, "limit": limit}
     )
     return msgspec.convert(dict(result.mappings().one()), Usage)
-
-
-_HIT = text("INSERT INTO rate_limit_hits (user_id, hit_at) VALUES (:user_id, clock_timestamp())")
-
-
-async def record_hit(connection: Connection, user_id: str) -> None:
-    """Count one request."""
-    await connection.execute(_HIT, {"user_id": user_id})
-
-
-class Replay(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer that an idempotency key stands for."""
-
-    request_hash: str
-    generation_id: UUID
-
-
-_REPLAY = text("""
-    SELECT request_hash, generation_id FROM idempotency_keys
-    WHERE user_id = :user_id AND key = :key
-      AND created_at > clock_timestamp() - make_interval(secs => :ttl_s)
-""")
-
-
-async def find_replay(
-    connection: Connection, user_id: str, key: str, *, ttl_s: float
-) -> Replay | None:
-    """The first answer under this key, while it is younger than `ttl_s` seconds."""
-    result = await connection.execute(_REPLAY, {"user_id": user_id, "key": key, "ttl_s": ttl_s})
-    row = result.mappings().one_or_none()
-    return msgspec.convert(dict(row), Replay, builtin_types=(UUID,)) if row else None
-
-
-_REMEMBER = text("""
-    INSERT INTO idempotency_keys (user_id, key, request_hash, generation_id)
-    VALUES (:user_id, :key, :request_hash, :generation_id)
-    ON CONFLICT (user_id, key) DO UPDATE SET
-        request_hash = excluded.request_hash, generation_id = excluded.generation_id,
-        created_at = excluded.created_at
-""")
-
-
-async def remember(
-    connection: Connection, user_id: str, key: str, *, request_hash: str, generation_id: UUID
-) -> None:
-    """Let this key stand for this generation from now on."""
-    await connection.execute(
-        _REMEMBER,
-        {
-            "user_id": user_id,
-            "key": key,
-            "request_hash": request_hash,
-            "generation_id": generation_id,
-        },
-    )
-
-
-_DUPLICATE = text("""
-    SELECT id FROM generations
-    WHERE user_id = :user_id AND prompt_hash = :prompt_hash AND EXISTS (
-        SELECT FROM jobs WHERE generation_id = generations.id AND state IN ('PENDING', 'RUNNING')
-    )
-    ORDER BY id DESC LIMIT 1
-""")
-
-
-async def find_active_duplicate(
-    connection: Connection, user_id: str, prompt_hash: str
-) -> UUID | None:
-    """The user's identical generation that still has an active job."""
-    result = await connection.execute(_DUPLICATE, {"user_id": user_id, "prompt_hash": prompt_hash})
-    return result.scalar_one_or_none()
 
 
 _FORGET = (

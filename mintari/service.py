@@ -15,6 +15,7 @@ from core.sealing import Sealer
 from core.stopping import cancel_for_good
 from core.styles import load_styles
 from core.tracing import open_tracing
+from db.admission_queue import AdmissionQueue
 from db.engine import open_database
 from jobs.breakers import Breakers
 from jobs.channels import Channels
@@ -55,12 +56,15 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
         revocations = Revocations(settings, database, channels)
         await revocations.read()
         storage_health = StorageHealth(storage)
+        admission_queue = AdmissionQueue(database)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        services = [tasks.create_task(feed.run()), tasks.create_task(revocations.run())]
+        running = (feed.run(), revocations.run(), admission_queue.run())
+        services = [tasks.create_task(service) for service in running]
         stack.push_async_callback(cancel_for_good, services)
         yield App(
             settings=settings,
             database=database,
+            admission_queue=admission_queue,
             feed=feed,
             redis=redis,
             publisher=publisher,

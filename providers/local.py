@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
     from core.styles import Style
 
+_CAPABILITIES = Capabilities(
+    sizes=tuple(ImageSize),
+    image_input=True,
+    text_input=True,
+    seed=SeedSupport.EXACT,
+    progress=ProgressKind.MEASURED,
+    cancel=True,
+    resume=False,
+)
+
 
 class PhotoUnreadable(ProviderError):
     """The stored photo can't be decoded.
@@ -69,15 +79,7 @@ class LocalProvider:
     @property
     def capabilities(self) -> Capabilities:
         """All sizes, photos and words, exact seeds, measured progress."""
-        return Capabilities(
-            sizes=tuple(ImageSize),
-            image_input=True,
-            text_input=True,
-            seed=SeedSupport.EXACT,
-            progress=ProgressKind.MEASURED,
-            cancel=True,
-            resume=False,
-        )
+        return _CAPABILITIES
 
     async def paint(self, request: PaintRequest) -> AsyncGenerator[Update, None]:
         """Paint one picture. Raises ProviderUnavailable, ProviderMisconfigured, PhotoUnreadable."""

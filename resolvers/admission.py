@@ -1,4 +1,4 @@
-"""Letting a generation in: replay, duplicate, limits, insert; one transaction, then the doorbell.
+"""Letting a generation in: replay, duplicate, limits, insert; one statement, then the doorbell.
 
 Everything happens under a lock per user, in Postgres, so it is exact under concurrency and needs
 no Redis. A replayed or duplicate request costs nothing; any other one counts as a request, also
@@ -16,18 +16,10 @@ import msgspec
 from core.errors import IdempotencyConflict, RateLimited
 from core.ids import new_id
 from core.log import get_logger
-from db.admission import (
-    Usage,
-    find_active_duplicate,
-    find_replay,
-    lock_user,
-    read_usage,
-    record_hit,
-    remember,
-)
-from db.audit import AuditEntry, Decision, record_audit
-from db.generations import NewGeneration, NewJob, insert_generation, read_generations
-from db.jobs import read_jobs_of_generations
+from core.tracing import SpanKind
+from db.admission import Answer, Asked, Outcome
+from db.audit import Decision
+from db.generations import NewGeneration, NewJob
 from jobs.doorbell import Ring
 from resolvers.limits import limits_of
 
@@ -35,9 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from core.settings import Settings
     from core.vocabulary import ImageSize, ProgressKind
-    from db.engine import Connection
     from db.records import GenerationRecord, JobRecord
     from resolvers.context import App
 
@@ -46,12 +36,12 @@ ACTIVE_RETRY_AFTER_S = 5
 SEED_RANGE = 2**31
 ADDRESS = "address\n"
 """Before an address where requests are counted; no user's id has a line break in it."""
+_SYSTEM = {"db.system": "postgresql"}
 
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """A checked request for pictures: everything that makes them, and who asks."""
 
     action: str
@@ -106,10 +96,9 @@ class Wish:
             return self.prompt
         return f"{self.prompt_delta}\n=> {self.prompt}"
 
-    @property
-    def request_hash(self) -> str:
+    def request_hash(self, prompt_hash: str) -> str:
         """SHA-256 of what an idempotency key stands for."""
-        parts = (self.action, self.prompt_hash, self.prompt, self.prompt_delta, self.seed_locked)
+        parts = (self.action, prompt_hash, self.prompt, self.prompt_delta, self.seed_locked)
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
@@ -128,194 +117,128 @@ class Admitted:
 
 async def admit(app: App, wish: Wish) -> Admitted:
     """Accept a wish, whole or not at all. Raises RateLimited, IdempotencyConflict."""
-    async with app.database.transaction() as connection:
-        await lock_user(connection, wish.user_id)
-        admitted = await _known(connection, app.settings, wish)
-        refusal = None
-        if admitted is None:
-            refusal = await _refusal(connection, app, wish)
-            if refusal is None:
-                admitted = await _insert(connection, wish, app.tracing.traceparent())
-            decision = Decision.RATE_LIMITED if refusal else Decision.ACCEPTED
-            subject_id = admitted.generation.id if admitted else None
-            await record_decision(connection, app, wish, decision, subject_id=subject_id)
-    app.metrics.generations.labels(wish.action, _word(admitted)).inc()
-    # Raised after the commit: the request was counted.
-    if admitted is None:
-        assert refusal is not None
-        raise refusal
-    if not (admitted.deduplicated or admitted.replayed):
-        _log.info("generation accepted", generation=str(admitted.generation.id))
-        await app.doorbell.ring(Ring(job.id, job.attempt) for job in admitted.jobs)
-    return admitted
-
-
-def _word(admitted: Admitted | None) -> str:
-    """What was decided, for the metrics."""
-    if admitted is None:
-        return Decision.RATE_LIMITED
-    if admitted.replayed:
-        return "REPLAYED"
-    return "DEDUPLICATED" if admitted.deduplicated else Decision.ACCEPTED
-
-
-async def _known(connection: Connection, settings: Settings, wish: Wish) -> Admitted | None:
-    """The generation that this request was answered with before, or that is the same."""
-    if wish.idempotency_key:
-        replay = await find_replay(
-            connection, wish.user_id, wish.idempotency_key, ttl_s=settings.idempotency_ttl_s
-        )
-        if replay and replay.request_hash != wish.request_hash:
-            raise IdempotencyConflict(
-                "This idempotency key was used with other arguments. Use a new key."
-            )
-        if replay:
-            return await _read(connection, wish, replay.generation_id, replayed=True)
-    duplicate = await find_active_duplicate(connection, wish.user_id, wish.prompt_hash)
-    if duplicate is None:
-        return None
-    if wish.idempotency_key:
-        await _remember(connection, wish, duplicate)
-    return await _read(connection, wish, duplicate, deduplicated=True)
-
-
-async def _read(
-    connection: Connection,
-    wish: Wish,
-    generation_id: UUID,
-    *,
-    deduplicated: bool = False,
-    replayed: bool = False,
-) -> Admitted:
-    found = await read_generations(connection, [generation_id], wish.user_id)
-    jobs = await read_jobs_of_generations(connection, [generation_id])
+    answer = await decide(app, wish)
+    assert answer.generation is not None
+    assert answer.jobs is not None
+    if answer.outcome is Outcome.ACCEPTED:
+        _log.info("generation accepted", generation=str(answer.generation.id))
+        await app.doorbell.ring(Ring(job.id, job.attempt) for job in answer.jobs)
     return Admitted(
-        found[generation_id],
-        jobs[generation_id],
-        deduplicated=deduplicated,
-        replayed=replayed,
+        answer.generation,
+        answer.jobs,
+        deduplicated=answer.outcome is Outcome.DEDUPLICATED,
+        replayed=answer.outcome is Outcome.REPLAYED,
     )
 
 
-async def count_request(connection: Connection, app: App, wish: Wish) -> Usage | RateLimited:
-    """Count a request, under the user's lock. Returns why it is one too many, if it is."""
+async def decide(app: App, wish: Wish, *, category: str | None = None) -> Answer:
+    """Have a wish let in; with a `category`, for which it is refused, only counted and noted.
+
+    Raises RateLimited, IdempotencyConflict.
+    """
+    asked = _asked(app, wish, category)
+    with app.tracing.span("SELECT admit", kind=SpanKind.CALL, attributes=_SYSTEM):
+        answer = await app.admission_queue.admit(asked)
+    if answer.outcome is Outcome.CONFLICT:
+        raise IdempotencyConflict(
+            "This idempotency key was used with other arguments. Use a new key."
+        )
+    refusal = _refusal(asked, answer)
+    decision = answer.outcome if refusal is None else Decision.RATE_LIMITED
+    app.metrics.generations.labels(wish.action, decision).inc()
+    if refusal is not None:
+        app.metrics.rate_limit_refusals.labels(answer.outcome).inc()
+        raise refusal
+    return answer
+
+
+def _refusal(asked: Asked, answer: Answer) -> RateLimited | None:
+    """Why a request was one too many, if it was."""
+    match answer.outcome:
+        case Outcome.REQUESTS:
+            return _too_many(asked, answer, asked.max_requests)
+        case Outcome.REQUESTS_OF_ADDRESS:
+            return _too_many(asked, answer, asked.max_requests_of_address or 0)
+        case Outcome.ACTIVE_JOBS:
+            most = asked.max_active_jobs
+            return RateLimited(
+                f"{most} frames may be in the making at once;"
+                f" {answer.active_jobs} are, and this asks for {len(asked.jobs)} more."
+                " Wait for one to end, or cancel it.",
+                limit=most,
+                retry_after_s=ACTIVE_RETRY_AFTER_S,
+            )
+        case _:
+            return None
+
+
+def _too_many(asked: Asked, answer: Answer, most: int) -> RateLimited:
+    return RateLimited(
+        f"{most} requests in {asked.window_s:g} s are allowed. Please wait a little.",
+        limit=most,
+        retry_after_s=int(answer.frees_in_s or 0) + 1,
+    )
+
+
+def _asked(app: App, wish: Wish, category: str | None) -> Asked:
+    """A wish, with the limits of who has it."""
     settings = app.settings
     limits = limits_of(settings, is_anonymous=wish.is_anonymous)
-    counted = {wish.user_id: limits.max_requests}
-    if limits.per_address is not None:
-        # Behind the user's lock, always in this order: nobody waits for each other.
-        address = f"{ADDRESS}{wish.remote_address}"
-        await lock_user(connection, address)
-        counted[address] = limits.per_address
-    window_s = settings.rate_limit_window_s
-    usages = {
-        who: await read_usage(connection, who, window_s=window_s, limit=most)
-        for who, most in counted.items()
-    }
-    for who, most in counted.items():
-        if usages[who].requests >= most:
-            limit = "REQUESTS" if who == wish.user_id else "REQUESTS_OF_ADDRESS"
-            app.metrics.rate_limit_refusals.labels(limit).inc()
-            return RateLimited(
-                f"{most} requests in {window_s:g} s are allowed. Please wait a little.",
-                limit=most,
-                retry_after_s=int(usages[who].frees_in_s) + 1,
-            )
-    for who in counted:
-        await record_hit(connection, who)
-    return usages[wish.user_id]
-
-
-async def _refusal(connection: Connection, app: App, wish: Wish) -> RateLimited | None:
-    """Count the request; why it cannot be let in, if so."""
-    usage = await count_request(connection, app, wish)
-    if isinstance(usage, RateLimited):
-        return usage
-    most = limits_of(app.settings, is_anonymous=wish.is_anonymous).max_active_jobs
-    if usage.active_jobs + wish.variant_count <= most:
-        return None
-    app.metrics.rate_limit_refusals.labels("ACTIVE_JOBS").inc()
-    return RateLimited(
-        f"{most} frames may be in the making at once;"
-        f" {usage.active_jobs} are, and this asks for {wish.variant_count} more."
-        " Wait for one to end, or cancel it.",
-        limit=most,
-        retry_after_s=ACTIVE_RETRY_AFTER_S,
+    counts_address = limits.per_address is not None
+    prompt_hash = wish.prompt_hash
+    return Asked(
+        user_id=wish.user_id,
+        address=f"{ADDRESS}{wish.remote_address}" if counts_address else None,
+        max_requests=limits.max_requests,
+        max_requests_of_address=limits.per_address,
+        max_active_jobs=limits.max_active_jobs,
+        window_s=settings.rate_limit_window_s,
+        key=wish.idempotency_key,
+        key_ttl_s=settings.idempotency_ttl_s,
+        request_hash=wish.request_hash(prompt_hash) if wish.idempotency_key else None,
+        prompt_hash=prompt_hash,
+        action=wish.action,
+        category=category,
+        remote_address=wish.remote_address,
+        prompt=wish.submitted_text if settings.audit_prompts else None,
+        policy_version=app.policy.version,
+        generation=_new_generation(wish, prompt_hash),
+        jobs=_new_jobs(wish, app.tracing.traceparent()),
     )
 
 
-async def _insert(connection: Connection, wish: Wish, traceparent: str | None) -> Admitted:
-    generation, jobs = await insert_generation(
-        connection,
-        NewGeneration(
+def _new_generation(wish: Wish, prompt_hash: str) -> NewGeneration:
+    return NewGeneration(
+        id=new_id(),
+        user_id=wish.user_id,
+        prompt=wish.prompt,
+        prompt_delta=wish.prompt_delta,
+        style=wish.style,
+        style_version=wish.style_version,
+        size=wish.size.value,
+        upload_id=wish.upload_id,
+        had_upload=wish.upload_id is not None,
+        variant_count=wish.variant_count,
+        seed=wish.seed,
+        seed_locked=wish.seed_locked,
+        provider=wish.provider,
+        model=wish.model,
+        assembled_prompt=wish.assembled_prompt,
+        negative_prompt=wish.negative_prompt,
+        prompt_hash=prompt_hash,
+        fall_over=wish.fall_over,
+    )
+
+
+def _new_jobs(wish: Wish, traceparent: str | None) -> list[NewJob]:
+    return [
+        NewJob(
             id=new_id(),
-            user_id=wish.user_id,
-            prompt=wish.prompt,
-            prompt_delta=wish.prompt_delta,
-            style=wish.style,
-            style_version=wish.style_version,
-            size=wish.size.value,
-            upload_id=wish.upload_id,
-            had_upload=wish.upload_id is not None,
-            variant_count=wish.variant_count,
-            seed=wish.seed,
-            seed_locked=wish.seed_locked,
-            provider=wish.provider,
-            model=wish.model,
-            assembled_prompt=wish.assembled_prompt,
-            negative_prompt=wish.negative_prompt,
-            prompt_hash=wish.prompt_hash,
-            fall_over=wish.fall_over,
-        ),
-        [
-            NewJob(
-                id=new_id(),
-                variant=variant,
-                seed=(wish.first_seed + variant) % SEED_RANGE,
-                progress_kind=wish.progress_kind,
-                regenerated_from=wish.regenerated_from,
-                traceparent=traceparent,
-            )
-            for variant in range(wish.variant_count)
-        ],
-    )
-    if wish.idempotency_key:
-        await _remember(connection, wish, generation.id)
-    return Admitted(generation, jobs)
-
-
-async def _remember(connection: Connection, wish: Wish, generation_id: UUID) -> None:
-    assert wish.idempotency_key is not None
-    await remember(
-        connection,
-        wish.user_id,
-        wish.idempotency_key,
-        request_hash=wish.request_hash,
-        generation_id=generation_id,
-    )
-
-
-async def record_decision(
-    connection: Connection,
-    app: App,
-    wish: Wish,
-    decision: Decision,
-    *,
-    category: str | None = None,
-    subject_id: UUID | None = None,
-) -> None:
-    """Write into the audit what became of a wish."""
-    await record_audit(
-        connection,
-        AuditEntry(
-            user_id=wish.user_id,
-            action=wish.action,
-            decision=decision,
-            category=category,
-            remote_address=wish.remote_address,
-            prompt_hash=wish.prompt_hash,
-            prompt=wish.submitted_text if app.settings.audit_prompts else None,
-            policy_version=app.policy.version,
-            subject_id=subject_id,
-        ),
-    )
+            variant=variant,
+            seed=(wish.first_seed + variant) % SEED_RANGE,
+            progress_kind=wish.progress_kind,
+            regenerated_from=wish.regenerated_from,
+            traceparent=traceparent,
+        )
+        for variant in range(wish.variant_count)
+    ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from core.styles import Style
     from core.tracing import Tracing
+    from db.admission_queue import AdmissionQueue
     from db.engine import Database
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
@@ -43,6 +44,7 @@ class App:
 
     settings: Settings
     database: Database
+    admission_queue: AdmissionQueue
     feed: Feed
     redis: Redis
     publisher: Publisher

@@ -301,11 +301,12 @@ async def _job_and_generation(
 ) -> tuple[JobRecord, GenerationRecord]:
     job_id = parse_id(id_text)
     if job_id is not None:
-        async with app.database.transaction() as connection:
+        async with app.database.read() as connection:
             jobs = await read_jobs(connection, [job_id], viewer.user_id)
             if job := jobs.get(job_id):
                 found = await read_generations(connection, [job.generation_id], viewer.user_id)
-                return job, found[job.generation_id]
+                if generation := found.get(job.generation_id):
+                    return job, generation
     raise JobNotFound("There is no such job.")
 
 

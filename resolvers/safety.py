@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import PromptRejected, RateLimited, UploadRejected
-from db.admission import lock_user
+from core.errors import PromptRejected, UploadRejected
 from db.audit import AuditEntry, Decision, record_audit
-from resolvers.admission import count_request, record_decision
+from resolvers.admission import decide
 from resolvers.texts import added_by_delta
 
 if TYPE_CHECKING:
@@ -47,15 +46,6 @@ async def require_allowed_photo(app: App, request: Request, picture: Picture) ->
 
 
 async def _refuse(app: App, wish: Wish, verdict: Verdict) -> None:
-    async with app.database.transaction() as connection:
-        await lock_user(connection, wish.user_id)
-        counted = await count_request(connection, app, wish)
-        limited = isinstance(counted, RateLimited)
-        decision = Decision.RATE_LIMITED if limited else Decision.REJECTED
-        await record_decision(connection, app, wish, decision, category=verdict.category)
-    app.metrics.generations.labels(wish.action, decision).inc()
-    # Raised after the commit: the request was counted.
-    if isinstance(counted, RateLimited):
-        raise counted
+    await decide(app, wish, category=verdict.category)
     app.metrics.safety_refusals.labels(verdict.category).inc()
     raise PromptRejected(verdict.message, category=verdict.category)

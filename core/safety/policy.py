@@ -91,7 +91,7 @@ class Policy:
         """The gravest reason to refuse any of the texts; None when all may pass."""
         categories = {
             category
-            for text in dict.fromkeys(texts)
+            for text in dict.fromkeys(filter(None, texts))
             for reading in read(text)
             for category in self._categories(self._matcher.find(reading))
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -92,6 +94,22 @@ def test_texts_are_cleaned() -> None:
     assert clean_text("e\u0301", field="x", max_chars=1) == "é"
     with pytest.raises(Exception, match="not valid Unicode"):
         clean_text("\ud800", field="x", max_chars=9)
+
+
+def test_every_odd_space_becomes_a_plain_one() -> None:
+    characters = [chr(code) for code in range(sys.maxunicode + 1)]
+    odd = [char for char in characters if char.isspace() or unicodedata.category(char) == "Cc"]
+    for char in odd:
+        expected = "a\nb" if char == "\n" else "a b"
+        assert clean_text(f"{char}a{char}b{char}", field="x", max_chars=9) == expected, ascii(char)
+    # Nothing else is touched, other than by NFC.
+    others = "".join(char for char in characters if char not in odd and not is_surrogate(char))
+    kept = unicodedata.normalize("NFC", others)
+    assert clean_text(others, field="x", max_chars=10**7) == kept
+
+
+def is_surrogate(char: str) -> bool:
+    return 0xD800 <= ord(char) <= 0xDFFF
 
 
 def test_folding() -> None:
