@@ -15,6 +15,7 @@ from core.stopping import cancel_for_good
 from core.styles import load_styles
 from core.tracing import open_tracing
 from db.engine import open_database
+from db.readers import open_readers
 from jobs.breakers import Breakers
 from jobs.channels import Channels
 from jobs.doorbell import Doorbell
@@ -26,6 +27,7 @@ from jobs.worker import worker_name
 from providers.registry import open_providers
 from resolvers.context import App
 from resolvers.estimates import Estimates
+from resolvers.reads import open_reads
 from resolvers.revocations import Revocations
 from resolvers.storage_health import StorageHealth
 from storage.registry import open_storage
@@ -43,6 +45,9 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tracing.aclose)
         database = await stack.enter_async_context(open_database(settings, tracing))
+        readers = await stack.enter_async_context(open_readers(settings))
+        timeout_s = settings.operation_timeout_s
+        reads = await stack.enter_async_context(open_reads(readers, timeout_s))
         redis = await stack.enter_async_context(open_redis(settings))
         storage = await stack.enter_async_context(open_storage(settings))
         styles = load_styles(settings.styles_file)
@@ -69,6 +74,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
             breakers=Breakers(redis, channels, settings),
             styles=styles,
             estimates=Estimates(database),
+            reads=reads,
             storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),

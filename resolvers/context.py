@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jobs.readiness import Readiness
     from providers.base import Provider
     from resolvers.estimates import Estimates
+    from resolvers.reads import Reads
     from resolvers.revocations import Revocations
     from resolvers.storage_health import StorageHealth
     from storage.base import Storage
@@ -51,6 +52,7 @@ class App:
     breakers: Breakers
     styles: Mapping[str, Style]
     estimates: Estimates
+    reads: Reads
     storage_health: StorageHealth
     policy: Policy
     picture_judge: PictureJudge | None
