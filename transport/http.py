@@ -11,6 +11,7 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from transport.compiled.answers import LeftToCoreError
 from transport.masking import mask
 from transport.negotiation import JSON, Accepted, negotiate
 from transport.operations import answer_of, refused
@@ -73,7 +74,8 @@ class HttpEndpoint:
             asked = await read_parameters(request, self._max_form_bytes)
             return await self._operate(request, asked, accepted)
         except Problem as problem:
-            return _response(problem.body, problem.status, media_type, problem.headers)
+            body = msgspec.json.encode(problem.body)
+            return Response(body, problem.status, _headers(problem.headers, media_type))
 
     async def _operate(self, request: Request, asked: Parameters, accepted: Accepted) -> ASGIApp:
         operations = self._operations
@@ -88,6 +90,8 @@ class HttpEndpoint:
         if checked.errors:
             masked = [mask(error, asked.operation_name) for error in checked.errors]
             return _answered(refused(*masked), accepted)
+        if (found := await self._compiled(request, context, asked, text, checked)) is not None:
+            return _answered(found, accepted)
         allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
         try:
             result = await operations.execute(text, asked, context, allowed)
@@ -97,6 +101,21 @@ class HttpEndpoint:
                 405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"}
             ) from None
         return _answered(result, accepted)
+
+    async def _compiled(
+        self, request: Request, context: Context, asked: Parameters, text: str, checked: Checked
+    ) -> ExecutionResult | bytes | None:
+        """The answer without graphql-core; None if it is left to that."""
+        left: LeftToCoreError | None = getattr(request.state, "left_to_core", None)
+        operations = self._operations
+        if left is None and request.method == "POST":
+            try:
+                if answer := operations.compiled(text, asked, checked):
+                    return await operations.get(answer, context.app, context.request)
+            except LeftToCoreError as error:
+                left = error
+        context.admitted = left and left.admitted
+        return None
 
     def _stream(
         self,
@@ -137,28 +156,33 @@ class HttpEndpoint:
         return stream
 
 
-def _answered(result: ExecutionResult, accepted: Accepted) -> ASGIApp:
-    answer = answer_of(result)
+def _answered(result: ExecutionResult | bytes, accepted: Accepted) -> ASGIApp:
     if accepted.media_type is None and accepted.stream is not None:
-        return SingleResult(accepted.stream, answer.body)
+        body = result if isinstance(result, bytes) else msgspec.json.encode(answer_of(result).body)
+        return SingleResult(accepted.stream, body)
     media_type = accepted.media_type or JSON
+    status, headers, body = rendered(result, media_type)
+    return Response(body, status, headers)
+
+
+def rendered(result: ExecutionResult | bytes, media_type: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an answer; bytes are a `{"data": …}` without errors."""
+    if isinstance(result, bytes):
+        return 200, _headers({}, media_type), result
+    answer = answer_of(result)
     status, headers = status_of(
         media_type,
         has_data=result.data is not None,
         was_executed=answer.was_executed,
         errors=answer.errors,
     )
-    return _response(answer.body, status, media_type, headers)
+    return status, _headers(headers, media_type), msgspec.json.encode(answer.body)
 
 
-def _response(body: object, status: int, media_type: str, headers: Mapping[str, str]) -> Response:
-    return Response(
-        msgspec.json.encode(body),
-        status_code=status,
-        headers={
-            **headers,
-            "content-type": f"{media_type}; charset=utf-8",
-            # Another viewer's answer, or another media type's, is another answer.
-            "vary": "accept, authorization",
-        },
-    )
+def _headers(headers: Mapping[str, str], media_type: str) -> dict[str, str]:
+    return {
+        **headers,
+        "content-type": f"{media_type}; charset=utf-8",
+        # Another viewer's answer, or another media type's, is another answer.
+        "vary": "accept, authorization",
+    }
