@@ -16,14 +16,13 @@ from graphql import (
     OperationType,
     VariableNode,
     Visitor,
-    get_argument_values,
     get_operation_ast,
     get_variable_values,
     visit,
 )
-from strawberry.types.arguments import convert_arguments
 
 from transport.compiled.answers import MutationAnswer, QueryAnswer
+from transport.compiled.arguments import arguments_of
 from transport.compiled.selection import SelectionCompiler
 from transport.execution import build_execution, core_schema
 from transport.projection import NotFlatError
@@ -129,28 +128,19 @@ class _Operation:
     def _query(self, compiler: SelectionCompiler) -> Begin:
         kind = cast("GraphQLObjectType", self._core.query_type)
         roots, write = compiler.query(kind)
-        takes = [(root.key, self._arguments(kind, root)) for root in roots]
+        takes = [(root.key, _arguments(kind, root)) for root in roots]
         return lambda variables: QueryAnswer(write, {key: take(variables) for key, take in takes})
 
     def _mutation(self, compiler: SelectionCompiler, operation: OperationDefinitionNode) -> Begin:
         kind = cast("GraphQLObjectType", self._core.mutation_type)
         root, members = compiler.mutation(kind)
-        take = self._arguments(kind, root)
+        take = _arguments(kind, root)
         name = operation.name.value if operation.name else None
         return lambda variables: MutationAnswer(root, members, take(variables), name)
 
-    def _arguments(self, kind: GraphQLObjectType, root: Root) -> Callable[[Any], dict[str, Any]]:
-        """From variables to a field's arguments, as its resolver takes them."""
-        field, node = kind.fields[root.name], root.nodes[0]
-        definition = field.extensions["strawberry-definition"]
-        registry = cast("Any", self._schema).schema_converter.scalar_registry
-        config = self._schema.config
 
-        def take(variables: Any) -> dict[str, Any]:
-            values = get_argument_values(field, node, variables)
-            return convert_arguments(values, definition.arguments, registry, config)
-
-        return take
+def _arguments(kind: GraphQLObjectType, root: Root) -> Callable[[Any], dict[str, Any]]:
+    return arguments_of(kind.fields[root.name], root.nodes[0])
 
 
 class _DirectiveVariables(Visitor):
