@@ -11,12 +11,15 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from core.tracing import NO_TRACING, SpanKind
 from db.engine import connect
+from db.tracing import SYSTEM, summary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from core.settings import Settings
+    from core.tracing import Tracing
 
 MOST_CONNECTIONS = 4
 """Beside those of the engine's pool. Reads are gathered: the rule is one statement in flight."""
@@ -26,8 +29,9 @@ CLOSE_TIMEOUT_S = 5.0
 class Readers:
     """A few connections, each for one statement at a time. Connects when first used."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, tracing: Tracing) -> None:
         self._settings = settings
+        self._tracing = tracing
         self._idle: list[Any] = []
         self._free = asyncio.Semaphore(MOST_CONNECTIONS)
 
@@ -37,11 +41,17 @@ class Readers:
         It may be cancelled: Postgres is told, before the connection is used again.
         """
         async with self._connection() as connection:
-            if self._settings.database_statement_cache:
-                return await connection.fetch(sql, *values)
-            # A transaction pooler may change servers between preparing it and executing it.
-            async with connection.transaction(readonly=True):
-                return await connection.fetch(sql, *values)
+            with self._tracing.span(summary(sql), kind=SpanKind.CALL, attributes=SYSTEM):
+                return await self._rows(connection, sql, values)
+
+    async def _rows(
+        self, connection: Any, sql: str, values: Sequence[object]
+    ) -> Sequence[Mapping[str, Any]]:
+        if self._settings.database_statement_cache:
+            return await connection.fetch(sql, *values)
+        # A transaction pooler may change servers between preparing it and executing it.
+        async with connection.transaction(readonly=True):
+            return await connection.fetch(sql, *values)
 
     async def aclose(self) -> None:
         """Close what is open and not in use."""
@@ -69,9 +79,11 @@ class Readers:
 
 
 @contextlib.asynccontextmanager
-async def open_readers(settings: Settings) -> AsyncGenerator[Readers, None]:
+async def open_readers(
+    settings: Settings, tracing: Tracing = NO_TRACING
+) -> AsyncGenerator[Readers, None]:
     """Open it, and close it at the end."""
-    readers = Readers(settings)
+    readers = Readers(settings, tracing)
     try:
         yield readers
     finally:

@@ -45,7 +45,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tracing.aclose)
         database = await stack.enter_async_context(open_database(settings, tracing))
-        readers = await stack.enter_async_context(open_readers(settings))
+        readers = await stack.enter_async_context(open_readers(settings, tracing))
         timeout_s = settings.operation_timeout_s
         reads = await stack.enter_async_context(open_reads(readers, timeout_s))
         redis = await stack.enter_async_context(open_redis(settings))
@@ -75,6 +75,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
             styles=styles,
             estimates=Estimates(database),
             reads=reads,
+            readers=readers,
             storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.ids import parse_id
 from resolvers.facts import Facts
-from resolvers.generations import page_generations
-from resolvers.jobs import page_jobs
+from resolvers.pages import page_generations, page_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence

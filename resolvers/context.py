@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.styles import Style
     from core.tracing import Tracing
     from db.engine import Database
+    from db.readers import Readers
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
     from jobs.breakers import Breakers
@@ -53,6 +54,7 @@ class App:
     styles: Mapping[str, Style]
     estimates: Estimates
     reads: Reads
+    readers: Readers
     storage_health: StorageHealth
     policy: Policy
     picture_judge: PictureJudge | None
