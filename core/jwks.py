@@ -45,6 +45,12 @@ class JwksKeys:
         self._tried_at_s = float("-inf")
         self._lock = asyncio.Lock()
 
+    @property
+    def edition(self) -> object | None:
+        """The set of keys, while it is young enough."""
+        is_old = time.monotonic() - self._fetched_at_s > MAX_AGE_S
+        return None if is_old else self._keys
+
     async def find(self, header: Mapping[str, object]) -> Key:
         """The key with the header's `kid`; the only one if it has none.
 

@@ -117,7 +117,7 @@ async def open_database(
     """Open the pool (lazily: the first statement connects) and close it at the end."""
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: _connect(settings),
+        async_creator=lambda: connect(settings),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
@@ -135,7 +135,8 @@ async def open_database(
         await database.dispose()
 
 
-async def _connect(settings: Settings) -> object:
+async def connect(settings: Settings) -> object:
+    """Open one connection of the driver's, as this service needs it."""
     return await _asyncpg_connect(
         asyncpg_dsn(settings.database_url),
         timeout=CONNECT_TIMEOUT_S,

@@ -99,21 +99,6 @@ async def read_generations(
     return {row["id"]: to_record(row, GenerationRecord) for row in result.mappings()}
 
 
-_PAGE = text(f"""
-    SELECT {_GENERATION} FROM generations
-    WHERE user_id = :user_id AND (CAST(:before AS uuid) IS NULL OR id < :before)
-    ORDER BY id DESC LIMIT :limit
-""")
-
-
-async def page_of_generations(
-    connection: Connection, user_id: str, *, limit: int, before: UUID | None = None
-) -> list[GenerationRecord]:
-    """The user's generations, newest first, older than the generation `before`."""
-    result = await connection.execute(_PAGE, {"user_id": user_id, "before": before, "limit": limit})
-    return [to_record(row, GenerationRecord) for row in result.mappings()]
-
-
 _DOOM_PICTURES = text("""
     INSERT INTO doomed_objects (object_key)
     SELECT object_key FROM jobs

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
-    from core.vocabulary import JobState
     from db.engine import Connection
 
 _JOB = columns(JobRecord)
@@ -79,39 +78,6 @@ async def read_regenerations(
     for row in result.mappings():
         found[row["regenerated_from"]].append(to_record(row, JobRecord))
     return found
-
-
-_PAGE = text(f"""
-    SELECT {_JOB} FROM jobs
-    WHERE user_id = :user_id
-      AND (CAST(:before AS uuid) IS NULL OR id < :before)
-      AND (CAST(:states AS text[]) IS NULL OR state = ANY(:states))
-      AND (CAST(:generation_id AS uuid) IS NULL OR generation_id = :generation_id)
-    ORDER BY id DESC LIMIT :limit
-""")
-
-
-async def page_of_jobs(
-    connection: Connection,
-    user_id: str,
-    *,
-    limit: int,
-    before: UUID | None = None,
-    states: Sequence[JobState] | None = None,
-    generation_id: UUID | None = None,
-) -> list[JobRecord]:
-    """The user's jobs, newest first, older than the job `before`."""
-    result = await connection.execute(
-        _PAGE,
-        {
-            "user_id": user_id,
-            "before": before,
-            "states": None if states is None else [state.value for state in states],
-            "generation_id": generation_id,
-            "limit": limit,
-        },
-    )
-    return [to_record(row, JobRecord) for row in result.mappings()]
 
 
 _QUEUE_POSITIONS = text("""

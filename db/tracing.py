@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from core.tracing import Tracing
 
 _SPAN = "mintari span"
-_SYSTEM = {"db.system": "postgresql"}
+SYSTEM = {"db.system": "postgresql"}
+"""What all such spans say."""
 
 
 def trace_statements(engine: AsyncEngine, tracing: Tracing) -> None:
@@ -29,9 +30,7 @@ def trace_statements(engine: AsyncEngine, tracing: Tracing) -> None:
         if tracing.traceparent() is None:
             return
         span = contextlib.ExitStack()
-        span.enter_context(
-            tracing.span(_summary(statement), kind=SpanKind.CALL, attributes=_SYSTEM)
-        )
+        span.enter_context(tracing.span(summary(statement), kind=SpanKind.CALL, attributes=SYSTEM))
         setattr(context, _SPAN, span.close)
 
     def end(context: Any) -> None:
@@ -56,6 +55,6 @@ def trace_statements(engine: AsyncEngine, tracing: Tracing) -> None:
         event.listen(engine.sync_engine, name, listener)
 
 
-def _summary(statement: str) -> str:
+def summary(statement: str) -> str:
     """The operation: these words are ours, of constants in this package."""
     return " ".join(statement.split()[:3])[:60]

@@ -29,6 +29,7 @@ from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
 from transport.pace import Pace
 from transport.page import page_routes
+from transport.shortcut import Shortcut
 from transport.sockets import Sockets
 from transport.streams import Streams
 from transport.subscriptions import Subscriptions
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from core.auth import Verifier
     from core.settings import Settings
+    from transport.operations import Operations
 
 DEV_TOKEN_TTL_S = 24 * 3600
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -78,6 +81,8 @@ def build_asgi(settings: Settings) -> Starlette:
     middleware.insert(0, Middleware(Correlation, tracing=tracing))
     if tracing.is_on:
         middleware.insert(0, Middleware(TracedRequests, tracing=tracing))
+    else:
+        middleware.insert(0, _shortcut(settings, operations, verifier, pace))
 
     @contextlib.asynccontextmanager
     async def lifespan(asgi: Starlette) -> AsyncGenerator[dict[str, object], None]:
@@ -103,6 +108,22 @@ def build_asgi(settings: Settings) -> Starlette:
             await cancel_for_good(running)
 
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+
+
+def _shortcut(
+    settings: Settings, operations: Operations, verifier: Verifier, pace: Pace
+) -> Middleware:
+    # Traced requests go the long way, where their spans are.
+    port = settings.api_port
+    local = [name for host in LOCAL_HOSTS for name in (host, f"{host}:{port}")]
+    return Middleware(
+        Shortcut,
+        operations=operations,
+        verifier=verifier,
+        pace=pace,
+        hosts=local if settings.dev_mode else None,
+        crosses_origins=bool(settings.allowed_origins),
+    )
 
 
 def _cors(settings: Settings) -> Middleware:

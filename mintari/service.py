@@ -17,6 +17,7 @@ from core.styles import load_styles
 from core.tracing import open_tracing
 from db.admission_queue import AdmissionQueue
 from db.engine import open_database
+from db.readers import open_readers
 from jobs.breakers import Breakers
 from jobs.channels import Channels
 from jobs.doorbell import Doorbell
@@ -28,6 +29,7 @@ from jobs.worker import worker_name
 from providers.registry import open_providers
 from resolvers.context import App
 from resolvers.estimates import Estimates
+from resolvers.reads import open_reads
 from resolvers.revocations import Revocations
 from resolvers.storage_health import StorageHealth
 from storage.registry import open_storage
@@ -45,6 +47,9 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tracing.aclose)
         database = await stack.enter_async_context(open_database(settings, tracing))
+        readers = await stack.enter_async_context(open_readers(settings, tracing))
+        timeout_s = settings.operation_timeout_s
+        reads = await stack.enter_async_context(open_reads(readers, timeout_s))
         redis = await stack.enter_async_context(open_redis(settings))
         storage = await stack.enter_async_context(open_storage(settings, redis))
         styles = load_styles(settings.styles_file)
@@ -74,6 +79,8 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
             breakers=Breakers(redis, channels, settings),
             styles=styles,
             estimates=Estimates(database),
+            reads=reads,
+            readers=readers,
             storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.tracing import Tracing
     from db.admission_queue import AdmissionQueue
     from db.engine import Database
+    from db.readers import Readers
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
     from jobs.breakers import Breakers
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jobs.readiness import Readiness
     from providers.base import Provider
     from resolvers.estimates import Estimates
+    from resolvers.reads import Reads
     from resolvers.revocations import Revocations
     from resolvers.storage_health import StorageHealth
     from storage.base import Storage
@@ -54,6 +56,8 @@ class App:
     breakers: Breakers
     styles: Mapping[str, Style]
     estimates: Estimates
+    reads: Reads
+    readers: Readers
     storage_health: StorageHealth
     policy: Policy
     picture_judge: PictureJudge | None

@@ -18,14 +18,13 @@ from core.styles import assemble_prompt
 from core.vocabulary import ImageSize
 from db.audit import AuditEntry, Decision, record_audit
 from db.generations import delete_generation as delete_generation_rows
-from db.generations import page_of_generations, read_generations
+from db.generations import read_generations
 from db.jobs import read_jobs, read_jobs_of_generations
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_generation as cancel_generation_rows
 from db.uploads import read_uploads
 from jobs.changes import change_of
 from resolvers.admission import SEED_RANGE, Admitted, Wish, admit
-from resolvers.paging import Page, cut_page, page_limit
 from resolvers.safety import require_allowed
 from resolvers.texts import apply_delta, clean_key, clean_text, fold
 
@@ -212,19 +211,6 @@ async def read_generation(app: App, request: Request, id_text: str) -> Generatio
     async with app.database.read() as connection:
         found = await read_generations(connection, [generation_id], viewer.user_id)
     return found.get(generation_id)
-
-
-async def page_generations(
-    app: App, request: Request, first: int, after: str | None
-) -> Page[GenerationRecord]:
-    """The viewer's generations, newest first. Raises Unauthenticated, InvalidInput."""
-    viewer = request.require_viewer()
-    limit, before = page_limit(first, after)
-    async with app.database.read() as connection:
-        found = await page_of_generations(
-            connection, viewer.user_id, limit=limit + 1, before=before
-        )
-    return cut_page(found, limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput, JobNotFound
 from core.ids import parse_id
-from db.jobs import page_of_jobs, read_jobs
+from db.jobs import read_jobs
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_job as cancel_job_row
 from resolvers.generations import Cancelled, tell_cancelled
-from resolvers.paging import Page, cut_page, page_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
     from core.auth import Viewer
-    from core.vocabulary import JobState
     from db.records import JobRecord
     from resolvers.context import App, Request
 
@@ -33,33 +31,6 @@ async def read_job(app: App, request: Request, id_text: str) -> JobRecord | None
         return None
     async with app.database.read() as connection:
         return (await read_jobs(connection, [job_id], viewer.user_id)).get(job_id)
-
-
-async def page_jobs(
-    app: App,
-    request: Request,
-    first: int,
-    after: str | None,
-    *,
-    states: Sequence[JobState] | None,
-    generation_id: str | None,
-) -> Page[JobRecord]:
-    """The viewer's jobs, newest first. Raises Unauthenticated, InvalidInput."""
-    viewer = request.require_viewer()
-    limit, before = page_limit(first, after)
-    wanted = None if generation_id is None else parse_id(generation_id)
-    if generation_id is not None and wanted is None:
-        return Page([], has_next=False)
-    async with app.database.read() as connection:
-        found = await page_of_jobs(
-            connection,
-            viewer.user_id,
-            limit=limit + 1,
-            before=before,
-            states=states,
-            generation_id=wanted,
-        )
-    return cut_page(found, limit)
 
 
 def followed_jobs(request: Request, ids: Sequence[str]) -> tuple[Viewer, list[UUID]]:

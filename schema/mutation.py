@@ -168,7 +168,9 @@ class Mutation(OperatorMutations, WebhookMutations):
     ) -> StartGenerationResult:
         """Accept a grid."""
         context = info.context
-        admitted = await start_generation(context.app, context.request, input.to_request())
+        admitted = context.admitted or await start_generation(
+            context.app, context.request, input.to_request()
+        )
         return GenerationStarted(
             generation=Generation.from_record(admitted.generation),
             deduplicated=admitted.deduplicated,
@@ -185,7 +187,9 @@ class Mutation(OperatorMutations, WebhookMutations):
     ) -> RegenerateResult:
         """Make a job again."""
         context = info.context
-        admitted = await regenerate(context.app, context.request, input.to_request())
+        admitted = context.admitted or await regenerate(
+            context.app, context.request, input.to_request()
+        )
         return JobRegenerated(
             job=Job.from_record(admitted.jobs[0]),
             deduplicated=admitted.deduplicated,

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers.generations import page_generations, read_generation
-from resolvers.jobs import page_jobs, read_job
+from resolvers.generations import read_generation
+from resolvers.jobs import read_job
+from resolvers.pages import page_generations, page_jobs
 from resolvers.providers import list_providers
 from resolvers.uploads import read_upload
 from schema.catalog import Provider, Style, Viewer

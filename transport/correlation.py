@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from structlog.contextvars import bound_contextvars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from core.tracing import Tracing
@@ -32,7 +30,8 @@ class Correlation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope["headers"])
+        given = (value for name, value in scope["headers"] if name == HEADER)
+        request_id = request_id_of(next(given, None))
         named_by = HEADER, request_id.encode()
 
         async def named(message: Message) -> None:
@@ -53,8 +52,6 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == HEADER and _TAKEN.fullmatch(value):
-            return value.decode()
-    return new_request_id()
+def request_id_of(given: bytes | None) -> str:
+    """A request's id: the given one, if it looks like one."""
+    return given.decode() if given is not None and _TAKEN.fullmatch(given) else new_request_id()

@@ -42,10 +42,15 @@ class DocumentStore:
         self._index = f"{prefix}:documents"
         self._kept: OrderedDict[str, str] = OrderedDict()
 
-    async def find(self, redis: Redis, sha256: str) -> str | None:
-        """The text with this hash, if it was registered not too long ago. Never raises."""
+    def at_hand(self, sha256: str) -> str | None:
+        """The text with this hash, if this process has it."""
         if text := self._kept.get(sha256):
             self._kept.move_to_end(sha256)
+        return text
+
+    async def find(self, redis: Redis, sha256: str) -> str | None:
+        """The text with this hash, if it was registered not too long ago. Never raises."""
+        if text := self.at_hand(sha256):
             return text
         try:
             found = cast("bytes | None", await redis.getex(self._key(sha256), ex=TTL_S))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.build import build_schema
+from transport.compiled.plans import Plans
 from transport.document_store import DocumentStore
 from transport.documents import CheckedDocuments, Documents
 from transport.execution import core_schema
@@ -62,4 +63,5 @@ def open_operations(settings: Settings, tracing: Tracing) -> Operations:
         documents=documents[0],
         persisted=PersistedDocuments(registered, store, documents[0].is_valid),
         timeout_s=settings.operation_timeout_s,
+        plans=None if tracing.is_on else Plans(schema),
     )

@@ -12,6 +12,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from core.errors import RateLimited
+from transport.compiled.answers import LeftToCoreError
 from transport.context import context_of
 from transport.identity import identify
 from transport.masking import mask
@@ -84,10 +85,10 @@ class HttpEndpoint:
         except RateLimited as late:
             app: App = request.app.state.service
             app.metrics.rate_limit_refusals.labels(PACE).inc()
-            return _response(*_too_many(late), media_type)
+            return _told(*_too_many(late), media_type)
         except Problem as problem:
             self._pace.count(client, TOO_LARGE if problem.status == 413 else REFUSED)
-            return _response(problem.body, problem.status, problem.headers, media_type)
+            return _told(problem.body, problem.status, problem.headers, media_type)
 
     async def _operate(
         self, request: Request, who: Viewing, asked: Parameters, accepted: Accepted
@@ -104,6 +105,8 @@ class HttpEndpoint:
         if checked.errors:
             masked = [mask(error, asked.operation_name) for error in checked.errors]
             return self._refused(who, masked, accepted)
+        if (found := await self._compiled(request, context, asked, text, checked)) is not None:
+            return _answered(found, accepted)
         allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
         try:
             result = await operations.execute(text, asked, context, allowed)
@@ -117,6 +120,21 @@ class HttpEndpoint:
     def _refused(self, who: Viewing, errors: Sequence[GraphQLError], accepted: Accepted) -> ASGIApp:
         self._pace.count(client_of(who), REFUSED)
         return _answered(refused(*errors), accepted)
+
+    async def _compiled(
+        self, request: Request, context: Context, asked: Parameters, text: str, checked: Checked
+    ) -> ExecutionResult | bytes | None:
+        """The answer without graphql-core; None if it is left to that."""
+        left: LeftToCoreError | None = getattr(request.state, "left_to_core", None)
+        operations = self._operations
+        if left is None and request.method == "POST":
+            try:
+                if answer := operations.compiled(text, asked, checked):
+                    return await operations.get(answer, context.app, context.request)
+            except LeftToCoreError as error:
+                left = error
+        context.admitted = left and left.admitted
+        return None
 
     def _stream(
         self,
@@ -157,18 +175,27 @@ class HttpEndpoint:
         return stream
 
 
-def _answered(result: ExecutionResult, accepted: Accepted) -> ASGIApp:
-    answer = answer_of(result)
+def _answered(result: ExecutionResult | bytes, accepted: Accepted) -> ASGIApp:
     if accepted.media_type is None and accepted.stream is not None:
-        return SingleResult(accepted.stream, answer.body)
+        body = result if isinstance(result, bytes) else msgspec.json.encode(answer_of(result).body)
+        return SingleResult(accepted.stream, body)
     media_type = accepted.media_type or JSON
+    status, headers, body = rendered(result, media_type)
+    return Response(body, status, headers)
+
+
+def rendered(result: ExecutionResult | bytes, media_type: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of an answer; bytes are a `{"data": …}` without errors."""
+    if isinstance(result, bytes):
+        return 200, _headers({}, media_type), result
+    answer = answer_of(result)
     status, headers = status_of(
         media_type,
         has_data=result.data is not None,
         was_executed=answer.was_executed,
         errors=answer.errors,
     )
-    return _response(answer.body, status, headers, media_type)
+    return status, _headers(headers, media_type), msgspec.json.encode(answer.body)
 
 
 def _too_many(late: RateLimited) -> tuple[object, int, dict[str, str]]:
@@ -178,14 +205,14 @@ def _too_many(late: RateLimited) -> tuple[object, int, dict[str, str]]:
     return body, late.status, headers
 
 
-def _response(body: object, status: int, headers: Mapping[str, str], media_type: str) -> Response:
-    return Response(
-        msgspec.json.encode(body),
-        status_code=status,
-        headers={
-            **headers,
-            "content-type": f"{media_type}; charset=utf-8",
-            # Another viewer's answer, or another media type's, is another answer.
-            "vary": "accept, authorization",
-        },
-    )
+def _told(body: object, status: int, headers: Mapping[str, str], media_type: str) -> Response:
+    return Response(msgspec.json.encode(body), status, _headers(headers, media_type))
+
+
+def _headers(headers: Mapping[str, str], media_type: str) -> dict[str, str]:
+    return {
+        **headers,
+        "content-type": f"{media_type}; charset=utf-8",
+        # Another viewer's answer, or another media type's, is another answer.
+        "vary": "accept, authorization",
+    }

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     import strawberry
     from strawberry.types.graphql import OperationType
 
-    from resolvers.context import App
+    from resolvers.context import App, Request
     from schema.context import Context
-    from transport.documents import Documents
+    from transport.compiled.answers import Answer as CompiledAnswer
+    from transport.compiled.plans import Plans
+    from transport.documents import Checked, Documents
     from transport.parameters import Parameters
     from transport.persisted import PersistedDocuments
 
@@ -33,12 +35,14 @@ class Operations:
         documents: the documents that it takes.
         persisted: those that can be named by id.
         timeout_s: how long a query or mutation may take.
+        plans: what operations were compiled to; None: all are executed, each with its span.
     """
 
     schema: strawberry.Schema
     documents: Documents
     persisted: PersistedDocuments
     timeout_s: float
+    plans: Plans | None
 
     async def resolve(self, asked: Parameters, app: App) -> str:
         """The text of the document that is meant. Raises GraphQLError."""
@@ -48,6 +52,23 @@ class Operations:
             document_id=asked.document_id,
             extensions=asked.extensions,
         )
+
+    def compiled(self, text: str, asked: Parameters, checked: Checked) -> CompiledAnswer | None:
+        """The answer to an operation without errors, if it is compiled."""
+        tells_cost = asked.extensions is not None and asked.extensions.get("cost")
+        if self.plans is None or checked.document is None or checked.errors or tells_cost:
+            return None
+        return self.plans.find(text, checked.document, asked)
+
+    async def get(
+        self, answer: CompiledAnswer, app: App, request: Request
+    ) -> bytes | ExecutionResult:
+        """`{"data": …}`, or a result with errors. Raises LeftToCoreError."""
+        try:
+            async with operation_deadline(self.timeout_s):
+                return await answer.get(app, request)
+        except DeadlineExceeded as error:
+            return refused(GraphQLError(error.message, extensions=error.extensions))
 
     async def execute(
         self, text: str, asked: Parameters, context: Context, allowed: Iterable[OperationType]

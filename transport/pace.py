@@ -107,8 +107,13 @@ class Pace:
 def client_of(request: Request) -> str:
     """Who is counted: the user, or the address of whoever has no token that holds."""
     if request.viewer is not None:
-        return f"user {request.viewer.user_id}"
+        return client_of_user(request.viewer.user_id)
     return client_at(request.remote_address)
+
+
+def client_of_user(user_id: str) -> str:
+    """Who is counted when a user asks."""
+    return f"user {user_id}"
 
 
 @lru_cache(maxsize=4096)

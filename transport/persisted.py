@@ -70,6 +70,20 @@ class PersistedDocuments:
             await self._store.keep(redis, wanted, query)
         return query
 
+    def at_hand(
+        self, query: str | None, document_id: str | None, extensions: Mapping[str, Any] | None
+    ) -> str | None:
+        """The text that `resolve` would find, if nothing has to be waited for or stored."""
+        if document_id is None and not extensions:
+            return query
+        try:
+            wanted = _wanted_id(document_id, extensions)
+        except GraphQLError:
+            return None
+        if wanted is None:
+            return query
+        return None if query else self._registered.get(wanted) or self._store.at_hand(wanted)
+
     async def _find(self, redis: Redis, wanted: str) -> str:
         text = self._registered.get(wanted)
         if text is None and _HASH.fullmatch(wanted):

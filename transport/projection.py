@@ -50,7 +50,7 @@ what else is known."""
 NULL = b"null"
 
 
-class _NotFlatError(Exception):
+class NotFlatError(Exception):
     """Something is selected that only graphql-core resolves."""
 
 
@@ -87,7 +87,7 @@ def _of(record: Any, name: str) -> Any:
     return None if record is None else getattr(record, name)
 
 
-class _Field:
+class Field:
     """A field's value as a Python expression of JSON bytes, over `obj`, `job`, `now` and `facts`.
 
     Expressions are made of names of our own attributes and of `names`; nothing of a client's
@@ -101,12 +101,12 @@ class _Field:
         self.is_constant = is_constant
 
 
-class _Shape:
+class Shape:
     """An object's text: pieces between its fields. One piece more than fields."""
 
     __slots__ = ("fields", "pieces")
 
-    def __init__(self, pieces: list[bytes], fields: list[_Field]) -> None:
+    def __init__(self, pieces: list[bytes], fields: list[Field]) -> None:
         self.pieces = pieces
         self.fields = fields
 
@@ -116,24 +116,24 @@ class Projection:
 
     __slots__ = ("_constants", "_pieces", "render")
 
-    def __init__(self, shape: _Shape, names: dict[str, Any]) -> None:
+    def __init__(self, shape: Shape, names: dict[str, Any]) -> None:
         changing = [field for field in shape.fields if not field.is_constant]
         self._pieces = shape.pieces
         self._constants = [
-            _function(_bytes_of([field]), names) if field.is_constant else None
+            _function(bytes_of([field]), names) if field.is_constant else None
             for field in shape.fields
         ]
         self.render: Callable[[bytes, JobRecord, JobChange, Facts], bytes] = _function(
-            f"template % {_bytes_of(changing)}", names
+            f"template % {bytes_of(changing)}", names
         )
         """`{"data": …}` for one version of a job, by its template. Raises NotKnownYet."""
 
     def template(self, job: JobRecord, now: JobChange, facts: Facts) -> bytes:
         """What `render` needs for all versions of a job: room is left for what can change."""
-        parts = [_escaped(self._pieces[0])]
+        parts = [escaped(self._pieces[0])]
         for write, piece in zip(self._constants, self._pieces[1:], strict=True):
-            parts.append(b"%b" if write is None else _escaped(write(b"", job, now, facts)[0]))
-            parts.append(_escaped(piece))
+            parts.append(b"%b" if write is None else escaped(write(b"", job, now, facts)[0]))
+            parts.append(escaped(piece))
         return b"".join(parts)
 
 
@@ -142,14 +142,17 @@ def _function(
 ) -> Callable[[bytes, JobRecord, JobChange, Facts], Any]:
     # Compiled once per document: a call per field would cost more than all that the fields do.
     source = f"lambda template, job, now, facts: {expression}"
-    return eval(source, names)  # noqa: S307  # see _Field: no word of a client's is in it
+    return eval(source, names)  # noqa: S307  # see Field: no word of a client's is in it
 
 
-def _bytes_of(fields: list[_Field]) -> str:
+def bytes_of(fields: list[Field]) -> str:
+    """An expression of the tuple of all values."""
     return f"({''.join(field.expression + ', ' for field in fields)})"
 
 
-class _Compiler:
+class Compiler:
+    """Compiles the selection of one operation. Raises NotFlatError for what it does not know."""
+
     def __init__(
         self,
         schema: GraphQLSchema,
@@ -163,26 +166,29 @@ class _Compiler:
         self._operation = operation
         self.names: dict[str, Any] = {"__builtins__": {}, "NULL": NULL, "id": id}
 
-    def root(self, kind: GraphQLObjectType) -> _Shape:
+    def root(self, kind: GraphQLObjectType) -> Shape:
         """The selection of the operation itself: one field that yields jobs."""
         collected = collect_fields(
             self._schema, self._fragments, self._variables, kind, self._operation
         )
         ((key, nodes),) = collected.grouped_field_set.items()
         if nodes[0].node.name.value != "jobProgress":
-            raise _NotFlatError
+            raise NotFlatError
         shape = self._object(cast("GraphQLObjectType", self._schema.type_map["Job"]), nodes)
-        shape.pieces[0] = b'{"data":{' + _key(key) + shape.pieces[0]
+        shape.pieces[0] = b'{"data":{' + key_of(key) + shape.pieces[0]
         shape.pieces[-1] += b"}}"
         return shape
 
-    def _object(self, kind: GraphQLObjectType, nodes: list[FieldDetails]) -> _Shape:
+    def _object(self, kind: GraphQLObjectType, nodes: list[FieldDetails]) -> Shape:
         collected = collect_subfields(
             self._schema, self._fragments, self._variables, self._operation, kind, nodes
         )
-        pieces, fields, text = list[bytes](), list[_Field](), b"{"
-        for key, details in collected.grouped_field_set.items():
-            text += _key(key)
+        return self._shape(kind, collected.grouped_field_set)
+
+    def _shape(self, kind: GraphQLObjectType, groups: Mapping[str, list[FieldDetails]]) -> Shape:
+        pieces, fields, text = list[bytes](), list[Field](), b"{"
+        for key, details in groups.items():
+            text += key_of(key)
             if details[0].node.name.value == "__typename":
                 text += msgspec.json.encode(kind.name) + b","
                 continue
@@ -190,9 +196,9 @@ class _Compiler:
             fields.append(self._field(kind, details))
             text = b","
         # Without a selected field a comma has nothing to separate.
-        return _Shape([*pieces, text.removesuffix(b",") + b"}"], fields)
+        return Shape([*pieces, text.removesuffix(b",") + b"}"], fields)
 
-    def _field(self, kind: GraphQLObjectType, details: list[FieldDetails]) -> _Field:
+    def _field(self, kind: GraphQLObjectType, details: list[FieldDetails]) -> Field:
         name = details[0].node.name.value
         field_type = kind.fields[name].type
         named = cast("GraphQLNamedType", get_named_type(field_type))
@@ -200,20 +206,20 @@ class _Compiler:
             inner = self._object(cast("GraphQLObjectType", named), details)
             return self._nested(make, inner, _ABSENT.get((kind.name, name)))
         if details[0].node.arguments or not is_leaf_type(named):
-            raise _NotFlatError
+            raise NotFlatError
         nullable = not isinstance(field_type, GraphQLNonNull)
         if read := _RESOLVED.get((kind.name, name)):
             value = f"{self._name(read)}({'job' if kind.name == 'Job' else 'obj'}, job, now, facts)"
-            return _Field(self._leaf(value, named, nullable=nullable))
+            return Field(self._leaf(value, named, nullable=nullable))
         attribute = _attribute(kind, name)
         if kind.name != "Job":
-            return _Field(self._leaf(f"obj.{attribute}", named, nullable=nullable))
+            return Field(self._leaf(f"obj.{attribute}", named, nullable=nullable))
         if attribute not in JobRecord.__struct_fields__:
-            raise _NotFlatError
+            raise NotFlatError
         is_constant = attribute not in JobChange.__struct_fields__ or attribute == "id"
         owner = "job" if is_constant else "now"
         expression = self._leaf(f"{owner}.{attribute}", named, nullable=nullable)
-        return _Field(expression, is_constant=is_constant)
+        return Field(expression, is_constant=is_constant)
 
     def _leaf(self, value: str, kind: GraphQLLeafType, *, nullable: bool) -> str:
         if isinstance(kind, GraphQLEnumType):
@@ -226,17 +232,17 @@ class _Compiler:
             return f"{name}({value})"
         return f"(NULL if (value := {value}) is None else {name}(value))"
 
-    def _nested(self, make: Read, shape: _Shape, absent: str | None) -> _Field:
-        template = b"%b".join(_escaped(piece) for piece in shape.pieces)
-        source = f"lambda template, obj, job, now, facts: template % {_bytes_of(shape.fields)}"
-        write = eval(source, self.names)  # noqa: S307  # see _Field
+    def _nested(self, make: Read, shape: Shape, absent: str | None) -> Field:
+        template = b"%b".join(escaped(piece) for piece in shape.pieces)
+        source = f"lambda template, obj, job, now, facts: template % {bytes_of(shape.fields)}"
+        write = eval(source, self.names)  # noqa: S307  # see Field
 
         def render(job: JobRecord, now: JobChange, facts: Facts) -> bytes:
             inner = make(None, job, now, facts)
             return NULL if inner is None else write(template, inner, job, now, facts)
 
         call = f"{self._name(render)}(job, now, facts)"
-        return _Field(f"(NULL if now.{absent} is None else {call})" if absent else call)
+        return Field(f"(NULL if now.{absent} is None else {call})" if absent else call)
 
     def _name(self, value: object) -> str:
         """A name of this value's in the expressions."""
@@ -248,7 +254,7 @@ class _Compiler:
 def _attribute(kind: GraphQLObjectType, name: str) -> str:
     field = kind.fields[name].extensions["strawberry-definition"]
     if field.base_resolver is not None:
-        raise _NotFlatError
+        raise NotFlatError
     return cast("str", field.python_name)
 
 
@@ -273,11 +279,13 @@ def _encoder(kind: GraphQLLeafType) -> Callable[[Any], bytes]:
     return lambda value: msgspec.json.encode(kind.serialize(value))
 
 
-def _key(key: str) -> bytes:
+def key_of(key: str) -> bytes:
+    """An object's key, with its colon."""
     return msgspec.json.encode(key) + b":"
 
 
-def _escaped(text: bytes) -> bytes:
+def escaped(text: bytes) -> bytes:
+    """As a part of a template for `%`."""
     return text.replace(b"%", b"%%")
 
 
@@ -298,7 +306,7 @@ def compile_projection(
     kind = schema.subscription_type
     assert kind is not None
     try:
-        compiler = _Compiler(schema, fragments, variables, operation)
+        compiler = Compiler(schema, fragments, variables, operation)
         return Projection(compiler.root(kind), compiler.names)
-    except _NotFlatError:
+    except NotFlatError:
         return None

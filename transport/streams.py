@@ -251,7 +251,7 @@ class Stream:
 class SingleResult:
     """A stream with the one result of a query or mutation, for clients that take nothing else."""
 
-    def __init__(self, wire: StreamFormat, body: dict[str, Any]) -> None:
+    def __init__(self, wire: StreamFormat, body: bytes) -> None:
         self._wire = wire
         self._body = body
 
@@ -259,7 +259,7 @@ class SingleResult:
         """Answer."""
         wire = self._wire
         await send(_start(wire.media_type))
-        result = wire.result(msgspec.json.encode(self._body))
+        result = wire.result(self._body)
         await _write(send, wire.start + result + wire.complete, more=False)
 
 

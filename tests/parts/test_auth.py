@@ -191,6 +191,37 @@ async def test_a_new_key_is_found_and_an_old_one_forgotten(server: KeyServer) ->
     assert (await checks.verify(token(OTHER_EC, "ES256", None))).user_id == "ann"
 
 
+async def test_a_good_token_is_remembered_while_it_is_good(
+    server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checker = verifier(server, leeway_s=1)
+    now_s = time.time()
+    good = token(EC, "ES256", "ec", exp=int(now_s) + 60)
+    assert checker.verified(good) is None
+    viewer = await checker.verify(good)
+    assert checker.verified(good) is viewer
+    assert checker.verified(good[:-4] + "AAAA") is None
+    # PyJWT compares whole seconds, and so do we: at its end it is refused, and forgotten.
+    monkeypatch.setattr(time, "time", lambda: int(now_s) + 60.9)
+    assert checker.verified(good) is viewer
+    monkeypatch.setattr(time, "time", lambda: int(now_s) + 61)
+    assert checker.verified(good) is None
+    monkeypatch.undo()
+    assert checker.verified(good) is None
+    # Keys that are gone are not taken any more, also of tokens that were good.
+    assert await checker.verify(good)
+    monkeypatch.setattr("core.jwks.MAX_AGE_S", 0)
+    assert checker.verified(good) is None
+    monkeypatch.undo()
+    assert await checker.verify(good)
+    server.keys = [public(RSA, "rsa")]
+    with pytest.raises(Unauthenticated):
+        await checker.verify(token(ED, "EdDSA", "new"))
+    assert checker.verified(good) is None
+    with pytest.raises(Unauthenticated):
+        await checker.verify(good)
+
+
 async def test_unknown_ids_do_not_flood_the_server(server: KeyServer) -> None:
     checks = TokenVerifier(JwksKeys(server.url, timeout_s=2, min_pause_s=60))
     tokens = [token(OTHER_EC, "ES256", f"kid-{number}") for number in range(50)]

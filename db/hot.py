@@ -1,0 +1,88 @@
+"""What is read with most requests, through the driver.
+
+By ids, whoever owns what is found: `resolvers.answering` looks at `user_id`, so that who asks gets
+only what is theirs. Lists are one user's.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from db.records import GenerationRecord, JobRecord, columns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from core.vocabulary import JobState
+    from db.readers import Readers
+
+R = TypeVar("R", bound=msgspec.Struct)
+_BUILTIN = (UUID, datetime)
+_JOB = columns(JobRecord)
+_JOBS = f"SELECT {_JOB} FROM jobs WHERE id = ANY($1::uuid[])"
+_OF_GENERATIONS = f"""
+    SELECT {_JOB} FROM jobs WHERE generation_id = ANY($1::uuid[]) ORDER BY generation_id, variant
+"""
+_GENERATIONS = f"SELECT {columns(GenerationRecord)} FROM generations WHERE id = ANY($1::uuid[])"
+_PAGE_OF_JOBS = f"""
+    SELECT {_JOB} FROM jobs
+    WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2)
+      AND ($3::text[] IS NULL OR state = ANY($3)) AND ($4::uuid IS NULL OR generation_id = $4)
+    ORDER BY id DESC LIMIT $5
+"""
+_PAGE_OF_GENERATIONS = f"""
+    SELECT {columns(GenerationRecord)} FROM generations
+    WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2)
+    ORDER BY id DESC LIMIT $3
+"""
+
+
+async def read_jobs(readers: Readers, ids: Sequence[UUID]) -> dict[UUID, JobRecord]:
+    """Jobs by id."""
+    return {row["id"]: _record(row, JobRecord) for row in await readers.fetch(_JOBS, ids)}
+
+
+async def read_jobs_of_generations(
+    readers: Readers, ids: Sequence[UUID]
+) -> dict[UUID, list[JobRecord]]:
+    """Jobs by generation, in grid order; generations without jobs are left out."""
+    found: dict[UUID, list[JobRecord]] = {}
+    for row in await readers.fetch(_OF_GENERATIONS, ids):
+        found.setdefault(row["generation_id"], []).append(_record(row, JobRecord))
+    return found
+
+
+async def read_generations(readers: Readers, ids: Sequence[UUID]) -> dict[UUID, GenerationRecord]:
+    """Generations by id."""
+    rows = await readers.fetch(_GENERATIONS, ids)
+    return {row["id"]: _record(row, GenerationRecord) for row in rows}
+
+
+async def page_of_jobs(
+    readers: Readers,
+    user_id: str,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    states: Sequence[JobState] | None = None,
+    generation_id: UUID | None = None,
+) -> list[JobRecord]:
+    """The user's jobs, newest first, older than the job `before`."""
+    rows = await readers.fetch(_PAGE_OF_JOBS, user_id, before, states, generation_id, limit)
+    return [_record(row, JobRecord) for row in rows]
+
+
+async def page_of_generations(
+    readers: Readers, user_id: str, *, limit: int, before: UUID | None = None
+) -> list[GenerationRecord]:
+    """The user's generations, newest first, older than the generation `before`."""
+    rows = await readers.fetch(_PAGE_OF_GENERATIONS, user_id, before, limit)
+    return [_record(row, GenerationRecord) for row in rows]
+
+
+def _record(row: Mapping[str, Any], kind: type[R]) -> R:
+    return msgspec.convert(dict(row), kind, builtin_types=_BUILTIN)

@@ -1,0 +1,90 @@
+"""Connections of the driver's own, for what is read with every request.
+
+A statement through SQLAlchemy's pool costs some 300 µs of CPU, most of it for the checkout; through
+asyncpg alone 40. So what is hot is read here, with SQL as Postgres takes it ($1); everything else
+goes through `db.engine`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from core.tracing import NO_TRACING, SpanKind
+from db.engine import connect
+from db.tracing import SYSTEM, summary
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from core.settings import Settings
+    from core.tracing import Tracing
+
+MOST_CONNECTIONS = 4
+"""Beside those of the engine's pool. Reads are gathered: the rule is one statement in flight."""
+CLOSE_TIMEOUT_S = 5.0
+
+
+class Readers:
+    """A few connections, each for one statement at a time. Connects when first used."""
+
+    def __init__(self, settings: Settings, tracing: Tracing) -> None:
+        self._settings = settings
+        self._tracing = tracing
+        self._idle: list[Any] = []
+        self._free = asyncio.Semaphore(MOST_CONNECTIONS)
+
+    async def fetch(self, sql: str, *values: object) -> Sequence[Mapping[str, Any]]:
+        """All rows of a statement that stands alone. Raises what asyncpg raises.
+
+        It may be cancelled: Postgres is told, before the connection is used again.
+        """
+        async with self._connection() as connection:
+            with self._tracing.span(summary(sql), kind=SpanKind.CALL, attributes=SYSTEM):
+                return await self._rows(connection, sql, values)
+
+    async def _rows(
+        self, connection: Any, sql: str, values: Sequence[object]
+    ) -> Sequence[Mapping[str, Any]]:
+        if self._settings.database_statement_cache:
+            return await connection.fetch(sql, *values)
+        # A transaction pooler may change servers between preparing it and executing it.
+        async with connection.transaction(readonly=True):
+            return await connection.fetch(sql, *values)
+
+    async def aclose(self) -> None:
+        """Close what is open and not in use."""
+        connections, self._idle = self._idle, []
+        for connection in connections:
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Any, None]:
+        async with self._free:
+            connection = self._take() or await connect(self._settings)
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+
+    def _take(self) -> Any:
+        """A connection that was kept; a restarted Postgres leaves closed ones behind."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return None
+
+
+@contextlib.asynccontextmanager
+async def open_readers(
+    settings: Settings, tracing: Tracing = NO_TRACING
+) -> AsyncGenerator[Readers, None]:
+    """Open it, and close it at the end."""
+    readers = Readers(settings, tracing)
+    try:
+        yield readers
+    finally:
+        await readers.aclose()

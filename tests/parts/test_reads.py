@@ -1,0 +1,115 @@
+"""Reads of all requests: gathered into few statements, and one that is stuck holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from core.ids import new_id
+from db.hot import read_jobs
+from db.readers import open_readers
+from resolvers.reads import MOST_AT_ONCE, Gathered, open_reads
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.settings import Settings
+    from db.records import JobRecord
+    from tests.conftest import Api
+
+WAITING = """
+    SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE NOT granted AND datname = current_database()
+"""
+
+
+async def job_ids(api: Api) -> list[UUID]:
+    grid = await api.client().started(prompt="a lake", variantCount=3)
+    return [UUID(job["id"]) for job in grid["jobs"]]
+
+
+async def test_what_is_asked_for_together_is_one_statement(api: Api, settings: Settings) -> None:
+    ids = await job_ids(api)
+    batches: list[list[UUID]] = []
+    async with open_readers(settings) as readers, asyncio.TaskGroup() as tasks:
+
+        async def read(keys: list[UUID]) -> dict[UUID, JobRecord]:
+            batches.append(keys)
+            return await read_jobs(readers, keys)
+
+        jobs = Gathered(tasks, read, timeout_s=10)
+        found = await asyncio.gather(*(jobs.get(key) for key in [*ids * 20, new_id()]))
+        assert [job and job.id for job in found] == [*ids * 20, None]
+        assert [len(batch) for batch in batches] == [4]
+        await asyncio.gather(*(jobs.get(key) for key in ids * MOST_AT_ONCE))
+        assert len(batches) == 4
+
+
+async def test_a_stuck_statement_holds_up_nobody_and_ends(api: Api, settings: Settings) -> None:
+    ids = await job_ids(api)
+    database = api.service.database
+    async with open_readers(settings) as readers:
+        async with open_reads(readers, timeout_s=1) as reads, database.transaction() as connection:
+            await connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
+            stuck = [reads.jobs.get(ids[0])]
+
+            async def both_wait() -> bool:
+                return (await connection.execute(text(WAITING))).scalar_one() == len(stuck)
+
+            await wait_until(both_wait)
+            stuck.append(reads.jobs.get(ids[1]))
+            await wait_until(both_wait)
+            for one in stuck:
+                with pytest.raises(TimeoutError):
+                    await one
+            stuck.clear()
+            # Postgres was told, too.
+            await wait_until(both_wait)
+        async with open_reads(readers, timeout_s=10) as reads:
+            found = await asyncio.gather(*map(reads.jobs.get, ids))
+    assert [job and job.id for job in found] == ids
+
+
+async def test_what_runs_at_the_end_is_cancelled(api: Api, settings: Settings) -> None:
+    ids = await job_ids(api)
+    async with (
+        asyncio.timeout(20),
+        api.service.database.transaction() as connection,
+        open_readers(settings) as readers,
+    ):
+        await connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
+        async with open_reads(readers, timeout_s=60) as reads:
+            reads.jobs.get(ids[0])
+
+            async def waits() -> bool:
+                return (await connection.execute(text(WAITING))).scalar_one() == 1
+
+            await wait_until(waits)
+
+
+@pytest.mark.parametrize("statement_cache", [0, 256])
+async def test_connections_that_were_lost_are_opened_anew(
+    make_settings: Callable[..., Settings], api: Api, statement_cache: int
+) -> None:
+    settings = make_settings(database_statement_cache=statement_cache)
+    async with open_readers(settings) as readers:
+        pid_of = "SELECT pg_backend_pid() AS pid"
+        (first,) = await readers.fetch(pid_of)
+        (again,) = await readers.fetch(pid_of)
+        assert again["pid"] == first["pid"]
+        async with api.service.database.transaction() as connection:
+            await connection.execute(text("SELECT pg_terminate_backend(:pid)"), dict(first))
+
+        async def another() -> bool:
+            try:
+                (row,) = await readers.fetch(pid_of)
+            except Exception:
+                return False
+            return row["pid"] != first["pid"]
+
+        await wait_until(another)

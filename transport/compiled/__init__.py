@@ -1,0 +1,1 @@
+"""Queries and mutation answers without graphql-core: what `transport.projection` is to pushes."""
