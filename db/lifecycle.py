@@ -15,7 +15,7 @@ from sqlalchemy import text
 from core.keys import attempt_keys
 from core.version import STEPS_PER_EPOCH
 from db.doomed import doom
-from db.records import JobRecord, columns, to_record
+from db.records import JobRecord, columns, to_record, to_work, work_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.vocabulary import BlockStage, ErrorCode, FallOverReason, ProgressKind, Stage
     from db.engine import Connection
+    from db.records import Work
 
 _JOB = columns(JobRecord, "jobs")
 _NEXT_EPOCH = f"(version / {STEPS_PER_EPOCH} + 1) * {STEPS_PER_EPOCH}"
@@ -73,48 +74,54 @@ _CLAIMED = f"""
     worker_name = :worker, lease_expires_at = clock_timestamp() + make_interval(secs => :lease_s),
     started_at = COALESCE(started_at, clock_timestamp())
 """
+_WITH_WORK = f"""
+    SELECT {work_columns("claimed")}
+    FROM claimed JOIN generations ON generations.id = claimed.generation_id
+      LEFT JOIN uploads ON uploads.id = generations.upload_id
+"""
 _CLAIM = text(f"""
-    UPDATE jobs SET {_CLAIMED}
-    WHERE id = :id AND attempt = :attempt AND state = 'PENDING' AND ready_at <= clock_timestamp()
-      AND {_NOT_PAUSED}
-    RETURNING {_JOB}
+    WITH claimed AS (
+        UPDATE jobs SET {_CLAIMED}
+        WHERE id = :id AND attempt = :attempt AND state = 'PENDING'
+          AND ready_at <= clock_timestamp() AND {_NOT_PAUSED}
+        RETURNING {_JOB}
+    ) {_WITH_WORK}
 """)
 
 
 async def claim(
     connection: Connection, job_id: UUID, attempt: int, *, worker: str, lease_s: float
-) -> JobRecord | None:
+) -> Work | None:
     """Take a pending job that had `attempt` attempts; None when it is taken, or is paused."""
     result = await connection.execute(
         _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease_s": lease_s}
     )
-    row = result.mappings().one_or_none()
-    return to_record(row, JobRecord) if row else None
+    row = result.one_or_none()
+    return to_work(row) if row else None
 
 
 _CLAIM_OVERDUE = text(f"""
-    UPDATE jobs SET {_CLAIMED}
-    FROM (
+    WITH overdue AS (
         SELECT id AS overdue_id FROM jobs
         WHERE state = 'PENDING'
           AND ready_at <= clock_timestamp() - make_interval(secs => :overdue_s)
           AND {_NOT_PAUSED}
         ORDER BY ready_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS overdue
-    WHERE id = overdue_id
-    RETURNING {_JOB}
+    ), claimed AS (
+        UPDATE jobs SET {_CLAIMED} FROM overdue WHERE id = overdue_id RETURNING {_JOB}
+    ) {_WITH_WORK}
 """)
 
 
 async def claim_overdue(
     connection: Connection, *, overdue_s: float, limit: int, worker: str, lease_s: float
-) -> list[JobRecord]:
+) -> list[Work]:
     """Take jobs whose doorbell never rang, oldest first."""
     result = await connection.execute(
         _CLAIM_OVERDUE,
         {"overdue_s": overdue_s, "limit": limit, "worker": worker, "lease_s": lease_s},
     )
-    return [to_record(row, JobRecord) for row in result.mappings()]
+    return [to_work(row) for row in result]
 
 
 _BEAT = text(f"""

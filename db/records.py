@@ -19,7 +19,7 @@ from core.vocabulary import (  # noqa: TC001  # msgspec reads the annotations
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
+    from sqlalchemy import Row, RowMapping
 
 
 class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +104,14 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
 
 
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A job, and what a worker needs besides it."""
+
+    job: JobRecord
+    generation: GenerationRecord
+    upload: UploadRecord | None
+
+
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the ledger: one provider call."""
 
@@ -127,6 +135,25 @@ def to_record(row: RowMapping, kind: type[R]) -> R:
     """Turn a row into a record; columns that the record does not have are left out."""
     values = {name: row[name] for name in kind.__struct_fields__}
     return msgspec.convert(values, kind, builtin_types=(UUID, datetime))
+
+
+_WORK = (JobRecord, GenerationRecord, UploadRecord)
+
+
+def work_columns(jobs: str) -> str:
+    """The column list that `to_work` needs; `jobs` is the alias of the job's table."""
+    aliases = (jobs, "generations", "uploads")
+    return ", ".join(columns(kind, alias) for kind, alias in zip(_WORK, aliases, strict=True))
+
+
+def to_work(row: Row[Any]) -> Work:
+    """Turn a row of `work_columns` into a job with its generation and its upload, if any."""
+    values, parts = iter(row), list[dict[str, Any]]()
+    for kind in _WORK:
+        parts.append(dict(zip(kind.__struct_fields__, values, strict=False)))
+    job, generation, upload = parts
+    found = {"job": job, "generation": generation, "upload": upload if upload["id"] else None}
+    return msgspec.convert(found, Work, builtin_types=(UUID, datetime))
 
 
 def columns(kind: type[msgspec.Struct], alias: str = "") -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from uuid import UUID
 
-    from db.records import JobRecord
+    from db.records import JobRecord, Work
     from jobs.kit import Kit
 
 MAX_BEAT_INTERVAL_S = 1.0
@@ -88,18 +88,18 @@ class Runner:
 
     async def _claim(self, job_id: UUID, attempt: int) -> None:
         try:
-            async with self._kit.database.transaction() as connection:
-                job = await claim(
+            async with self._kit.database.read() as connection:
+                work = await claim(
                     connection,
                     job_id,
                     attempt,
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
                 )
-            if job is None:
+            if work is None:
                 self._wake.set()
             else:
-                self._run(job)
+                self._run(work)
         except Exception as error:
             if is_database_down(error):
                 _log.warning("could not claim, the sweeper will", job=str(job_id))
@@ -115,19 +115,19 @@ class Runner:
             return 0
         self._reserve(limit)
         try:
-            async with self._kit.database.transaction() as connection:
-                jobs = await claim_overdue(
+            async with self._kit.database.read() as connection:
+                claimed = await claim_overdue(
                     connection,
                     overdue_s=overdue_s,
                     limit=limit,
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
                 )
-            for job in jobs:
-                self._run(job)
+            for work in claimed:
+                self._run(work)
         finally:
             self._reserve(-limit)
-        return len(jobs)
+        return len(claimed)
 
     def stop(self, job_id: UUID) -> None:
         """Stop a job that was cancelled; nothing if it does not run here."""
@@ -184,16 +184,19 @@ class Runner:
         for one in held:
             if one.report.job.id not in kept and self._held.get(one.report.job.id) is one:
                 self._cut(one)
+            else:
+                await one.attempt.begin_estimate()
 
     def _cut(self, held: _Held) -> None:
         # While the outcome is being written, the write itself finds out who won.
         if not held.attempt.settling:
             held.scope.cancel()
 
-    def _run(self, job: JobRecord) -> None:
+    def _run(self, work: Work) -> None:
+        job = work.job
         note_start(self._kit.metrics, job)
         report = Report(job, self._outbox)
-        held = _Held(Attempt(self._kit, job, report, self._ring_later), report)
+        held = _Held(Attempt(self._kit, work, report, self._ring_later), report)
         self._held[job.id] = held
         self._note_idle()
         self._tasks.create_task(self._supervise(job, held))
