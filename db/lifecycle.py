@@ -75,7 +75,7 @@ _CLAIMED = f"""
     started_at = COALESCE(started_at, clock_timestamp())
 """
 _WITH_WORK = f"""
-    SELECT {work_columns("claimed")}
+    SELECT {work_columns("claimed")}, EXISTS (SELECT FROM entered) AS call_entered
     FROM claimed JOIN generations ON generations.id = claimed.generation_id
       LEFT JOIN uploads ON uploads.id = generations.upload_id
 """
@@ -85,17 +85,39 @@ _CLAIM = text(f"""
         WHERE id = :id AND attempt = :attempt AND state = 'PENDING'
           AND ready_at <= clock_timestamp() AND {_NOT_PAUSED}
         RETURNING {_JOB}
+    ), entered AS (
+        INSERT INTO provider_calls (job_id, attempt, user_id, provider, model, worker_name)
+        SELECT claimed.id, attempt, claimed.user_id, claimed.provider, claimed.model, :worker
+        FROM claimed JOIN generations ON generations.id = generation_id
+        WHERE attempt = 1 AND NOT had_upload
+          AND claimed.provider = ANY(CAST(:call_now AS text[]))
+        RETURNING attempt
     ) {_WITH_WORK}
 """)
 
 
 async def claim(
-    connection: Connection, job_id: UUID, attempt: int, *, worker: str, lease_s: float
+    connection: Connection,
+    job_id: UUID,
+    attempt: int,
+    *,
+    worker: str,
+    lease_s: float,
+    call_now: Iterable[str] = (),
 ) -> Work | None:
-    """Take a pending job that had `attempt` attempts; None when it is taken, or is paused."""
-    result = await connection.execute(
-        _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease_s": lease_s}
-    )
+    """Take a pending job that had `attempt` attempts; None when it is taken, or is paused.
+
+    `call_now` are providers that the worker may ask at once. A first attempt that asks one of
+    them, and has no photo to be fetched before, gets its row in the ledger by the same commit.
+    """
+    values: dict[str, object] = {
+        "id": job_id,
+        "attempt": attempt,
+        "worker": worker,
+        "lease_s": lease_s,
+        "call_now": list(call_now),
+    }
+    result = await connection.execute(_CLAIM, values)
     row = result.one_or_none()
     return to_work(row) if row else None
 
@@ -109,7 +131,7 @@ _CLAIM_OVERDUE = text(f"""
         ORDER BY ready_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE jobs SET {_CLAIMED} FROM overdue WHERE id = overdue_id RETURNING {_JOB}
-    ) {_WITH_WORK}
+    ), entered AS (SELECT WHERE false) {_WITH_WORK}
 """)
 
 

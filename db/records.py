@@ -105,11 +105,15 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """A job, and what a worker needs besides it."""
+    """A claimed job, and what a worker needs besides it.
+
+    `call_entered`: the ledger has a row for its call already, so it may be made at once.
+    """
 
     job: JobRecord
     generation: GenerationRecord
     upload: UploadRecord | None
+    call_entered: bool = False
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,18 +145,23 @@ _WORK = (JobRecord, GenerationRecord, UploadRecord)
 
 
 def work_columns(jobs: str) -> str:
-    """The column list that `to_work` needs; `jobs` is the alias of the job's table."""
+    """The first columns that `to_work` needs; `jobs` is the alias of the job's table."""
     aliases = (jobs, "generations", "uploads")
     return ", ".join(columns(kind, alias) for kind, alias in zip(_WORK, aliases, strict=True))
 
 
 def to_work(row: Row[Any]) -> Work:
-    """Turn a row of `work_columns` into a job with its generation and its upload, if any."""
-    values, parts = iter(row), list[dict[str, Any]]()
-    for kind in _WORK:
-        parts.append(dict(zip(kind.__struct_fields__, values, strict=False)))
-    job, generation, upload = parts
-    found = {"job": job, "generation": generation, "upload": upload if upload["id"] else None}
+    """Turn a row of `work_columns` and `call_entered` into a job with what belongs to it."""
+    values = iter(row)
+    job, generation, upload = (
+        dict(zip(kind.__struct_fields__, values, strict=False)) for kind in _WORK
+    )
+    found = {
+        "job": job,
+        "generation": generation,
+        "upload": upload if upload["id"] else None,
+        "call_entered": next(values),
+    }
     return msgspec.convert(found, Work, builtin_types=(UUID, datetime))
 
 

@@ -167,18 +167,23 @@ class Attempt:
         if provider is None:
             _log.error("provider is not set up on this worker", provider=self._job.provider)
             raise JobFailure(ErrorCode.PROVIDER_MISCONFIGURED)
+        self._call = ProviderCall(self._kit, self._work, provider, self._report)
         resumed = self._resumable(provider, calls)
         if resumed is None:
-            await self._gate.enter()
+            await self._enter_gate()
         else:
             self._earlier_calls = [call for call in calls if call is not resumed]
         # Not of an attempt that finds its provider paused.
         self._report.start()
         request = await self._request()
-        self._call = ProviderCall(self._kit, self._job, provider, self._report)
         self._wants_estimate = provider.capabilities.progress is not ProgressKind.MEASURED
         with self._kit.tracing.span("call provider"):
             return await self._call.run(request, resumed)
+
+    async def _enter_gate(self) -> None:
+        # The claim has entered the call for a provider that is well: that was the same question.
+        if not self._work.call_entered:
+            await self._gate.enter()
 
     async def begin_estimate(self) -> None:
         """Look up once how long such calls took lately, if this one does not say how far it is.

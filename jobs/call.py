@@ -7,6 +7,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
+
 from core.keys import MAX_PREVIEWS, all_previews, preview_key
 from core.log import get_logger
 from core.pictures import CONTENT_TYPE
@@ -28,7 +31,7 @@ from storage.base import StorageError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from db.records import CallRecord, JobRecord
+    from db.records import CallRecord, Work
     from jobs.kit import Kit
     from jobs.reporter import Report
     from providers.base import Provider, ProviderError, Update
@@ -40,22 +43,23 @@ _log = get_logger(__name__)
 
 
 class ProviderCall:
-    """One call for one attempt. `began_s` (monotonic) is set once it may cost money."""
+    """One call for one attempt. `began_s` (monotonic) is set once the ledger has a row for it."""
 
-    def __init__(self, kit: Kit, job: JobRecord, provider: Provider, report: Report) -> None:
+    def __init__(self, kit: Kit, work: Work, provider: Provider, report: Report) -> None:
         self._kit = kit
-        self._job = job
+        self._job = work.job
         self._provider = provider
         self._report = report
         self._preview_count = 0
         self._external_id: str | None = None
-        self.began_s: float | None = None
+        self.began_s = time.monotonic() if work.call_entered else None
 
     async def run(self, request: PaintRequest, resumed: CallRecord | None) -> Finished:
         """Make the call, or go on with `resumed`. Raises ProviderError, LeaseLostError."""
-        async with self._kit.database.read() as connection:
-            await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
-        self.began_s = time.monotonic()
+        if self.began_s is None:
+            await self._enter(resumed)
+        # Cancelled meanwhile: then it is not made.
+        await checkpoint_if_cancelled()
         if resumed and resumed.external_id:
             self._external_id = resumed.external_id
             updates = self._provider.resume(request, resumed.external_id)
@@ -66,6 +70,13 @@ class ProviderCall:
                 return await self._follow(updates)
         except TimeoutError:
             raise ProviderTimeout("no picture within the deadline") from None
+
+    async def _enter(self, resumed: CallRecord | None) -> None:
+        """Write the row. Not cut off by a cancel: nobody would know whether there is one."""
+        with CancelScope(shield=True):
+            async with self._kit.database.read() as connection:
+                await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
+        self.began_s = time.monotonic()
 
     def outlives(self, error: ProviderError) -> bool:
         """Whether the provider goes on with the call after this error, and can be asked."""

@@ -58,6 +58,7 @@ class Runner:
         self._held: dict[UUID, _Held] = {}
         self._retries: set[asyncio.Task[None]] = set()
         self._claiming = 0
+        self._cancelled: dict[UUID, bool] = {}
         self._draining = False
         self.takes_jobs = True
         self._idle = asyncio.Event()
@@ -82,8 +83,9 @@ class Runner:
         The claim is a task of ours: one that its caller could cancel in the middle of its commit
         would leave a job that is claimed and does not run.
         """
-        if self.free_slots() > 0:
+        if self.free_slots() > 0 and job_id not in self._cancelled:
             self._reserve(1)
+            self._cancelled[job_id] = False
             self._tasks.create_task(self._claim(job_id, attempt))
 
     async def _claim(self, job_id: UUID, attempt: int) -> None:
@@ -95,11 +97,14 @@ class Runner:
                     attempt,
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
+                    call_now=self._kit.breakers.well,
                 )
             if work is None:
                 self._wake.set()
             else:
                 self._run(work)
+                if self._cancelled[job_id]:
+                    self.stop(job_id)
         except Exception as error:
             if is_database_down(error):
                 _log.warning("could not claim, the sweeper will", job=str(job_id))
@@ -107,6 +112,7 @@ class Runner:
                 _log.exception("could not claim", job=str(job_id))
         finally:
             self._reserve(-1)
+            del self._cancelled[job_id]
 
     async def start_overdue(self, *, overdue_s: float) -> int:
         """Claim and run jobs that should have started `overdue_s` ago; returns how many."""
@@ -133,6 +139,9 @@ class Runner:
         """Stop a job that was cancelled; nothing if it does not run here."""
         if held := self._held.get(job_id):
             self._cut(held)
+        elif job_id in self._cancelled:
+            # The claim is committed and its answer is on the way.
+            self._cancelled[job_id] = True
 
     async def beat_forever(self) -> None:
         """Keep the leases and write progress, until cancelled."""
