@@ -215,8 +215,10 @@ class Runner:
             with self._about(job):
                 await self._attend(job, held)
         finally:
-            self._outbox.forget(job.id)
-            del self._held[job.id]
+            # An attempt that lost its lease may end after this worker has claimed the job again.
+            if self._held.get(job.id) is held:
+                self._outbox.forget(job.id)
+                del self._held[job.id]
             self._note_idle()
             self._wake.set()
 

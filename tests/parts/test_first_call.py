@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 
+from db.jobs import read_jobs_of_any_user
 from db.ledger import read_calls
-from db.lifecycle import claim
+from db.lifecycle import claim, reap
 from jobs.reporter import Outbox
 from jobs.runner import Runner
 from mintari.service import open_kit
@@ -146,6 +147,36 @@ async def runner_of(settings: Settings) -> AsyncGenerator[Runner]:
         await wait_until(well)
         yield Runner(kit, Outbox(kit.publisher), tasks, asyncio.Event())
         watching.cancel()
+
+
+async def test_an_attempt_that_lost_its_job_here_leaves_the_next_one_alone(
+    parts: Callable[..., Any],
+) -> None:
+    """As after a heartbeat that failed for too long: the same process may claim the job again."""
+    async with parts(lease_s=0.5) as one:
+        job_id = await one.job(prompt="a hill [slow 3]")
+        database = one.api.service.database
+
+        async def taken_back() -> bool:
+            async with database.transaction() as connection:
+                return bool(await reap(connection, max_crashes=9))
+
+        async def called(times: int) -> bool:
+            return one.stand_in.counts()["started"] == times
+
+        async with runner_of(one.settings) as runner:
+            runner.start(job_id, 0)
+            await wait_until(lambda: called(1))
+            await wait_until(taken_back)
+            runner.start(job_id, 1)
+            await wait_until(lambda: called(2))
+            await runner.drain(20)
+            assert runner.running == 0
+        calls = await one.calls(job_id)
+        async with database.read() as connection:
+            job = (await read_jobs_of_any_user(connection, [job_id]))[job_id]
+    assert (job.state, job.attempt) == ("SUCCESS", 2)
+    assert [(call.attempt, call.outcome) for call in calls] == [(2, "SUCCEEDED"), (1, "UNKNOWN")]
 
 
 async def has_slots(runner: Runner, settings: Settings) -> bool:
