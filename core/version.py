@@ -16,6 +16,11 @@ def next_epoch(version: int) -> int:
     return (version // STEPS_PER_EPOCH + 1) * STEPS_PER_EPOCH
 
 
+def opens_epoch(version: int) -> bool:
+    """Whether it is a state change's, before any step."""
+    return version % STEPS_PER_EPOCH == 0
+
+
 def next_step(version: int) -> int:
     """The version after one more visible step in the same epoch; stays on the last step."""
     step = version + 1

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from sqlalchemy import text
 
-from db.lifecycle import LeaseLostError
-from db.records import GenerationRecord, JobRecord, UploadRecord, columns, to_record
+from db.records import JobRecord, columns, to_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,13 +15,6 @@ if TYPE_CHECKING:
     from db.engine import Connection
 
 _JOB = columns(JobRecord)
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker needs besides the job itself."""
-
-    generation: GenerationRecord
-    upload: UploadRecord | None
 
 
 _READ = text(f"SELECT {_JOB} FROM jobs WHERE id = ANY(:ids) AND user_id = :user_id")
@@ -103,20 +94,3 @@ async def read_versions(connection: Connection, ids: Sequence[UUID]) -> Mapping[
     """The versions of jobs as Postgres knows them; jobs that are gone are left out."""
     result = await connection.execute(_STATE_VERSIONS, {"ids": list(ids)})
     return {row["id"]: row["version"] for row in result.mappings()}
-
-
-_GENERATION = text(f"SELECT {columns(GenerationRecord)} FROM generations WHERE id = :id")
-_UPLOAD = text(f"SELECT {columns(UploadRecord)} FROM uploads WHERE id = :id")
-
-
-async def read_work(connection: Connection, job: JobRecord) -> Work:
-    """The generation and the upload behind a job. Raises LeaseLostError if it was deleted."""
-    found = await connection.execute(_GENERATION, {"id": job.generation_id})
-    row = found.mappings().one_or_none()
-    if row is None:
-        raise LeaseLostError(f"generation {job.generation_id} was deleted")
-    generation = to_record(row, GenerationRecord)
-    if generation.upload_id is None:
-        return Work(generation=generation, upload=None)
-    upload = (await connection.execute(_UPLOAD, {"id": generation.upload_id})).mappings().one()
-    return Work(generation=generation, upload=to_record(upload, UploadRecord))

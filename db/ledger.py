@@ -1,4 +1,7 @@
-"""The ledger: a row before each provider call that may cost money. No row, no call."""
+"""The ledger: a row before each provider call that may cost money. No row, no call.
+
+A claim whose call can be made at once enters that call itself (`db.lifecycle.claim`).
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from core.keys import attempt_keys
 from core.version import STEPS_PER_EPOCH
 from db.doomed import doom
-from db.records import JobRecord, columns, to_record
+from db.records import JobRecord, columns, to_record, to_work, work_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.vocabulary import BlockStage, ErrorCode, FallOverReason, ProgressKind, Stage
     from db.engine import Connection
+    from db.records import Work
 
 _JOB = columns(JobRecord, "jobs")
 _NEXT_EPOCH = f"(version / {STEPS_PER_EPOCH} + 1) * {STEPS_PER_EPOCH}"
@@ -73,48 +74,76 @@ _CLAIMED = f"""
     worker_name = :worker, lease_expires_at = clock_timestamp() + make_interval(secs => :lease_s),
     started_at = COALESCE(started_at, clock_timestamp())
 """
+_WITH_WORK = f"""
+    SELECT {work_columns("claimed")}, EXISTS (SELECT FROM entered) AS call_entered
+    FROM claimed JOIN generations ON generations.id = claimed.generation_id
+      LEFT JOIN uploads ON uploads.id = generations.upload_id
+"""
 _CLAIM = text(f"""
-    UPDATE jobs SET {_CLAIMED}
-    WHERE id = :id AND attempt = :attempt AND state = 'PENDING' AND ready_at <= clock_timestamp()
-      AND {_NOT_PAUSED}
-    RETURNING {_JOB}
+    WITH claimed AS (
+        UPDATE jobs SET {_CLAIMED}
+        WHERE id = :id AND attempt = :attempt AND state = 'PENDING'
+          AND ready_at <= clock_timestamp() AND {_NOT_PAUSED}
+        RETURNING {_JOB}
+    ), entered AS (
+        INSERT INTO provider_calls (job_id, attempt, user_id, provider, model, worker_name)
+        SELECT claimed.id, attempt, claimed.user_id, claimed.provider, claimed.model, :worker
+        FROM claimed JOIN generations ON generations.id = generation_id
+        WHERE attempt = 1 AND NOT had_upload
+          AND claimed.provider = ANY(CAST(:call_now AS text[]))
+        RETURNING attempt
+    ) {_WITH_WORK}
 """)
 
 
 async def claim(
-    connection: Connection, job_id: UUID, attempt: int, *, worker: str, lease_s: float
-) -> JobRecord | None:
-    """Take a pending job that had `attempt` attempts; None when it is taken, or is paused."""
-    result = await connection.execute(
-        _CLAIM, {"id": job_id, "attempt": attempt, "worker": worker, "lease_s": lease_s}
-    )
-    row = result.mappings().one_or_none()
-    return to_record(row, JobRecord) if row else None
+    connection: Connection,
+    job_id: UUID,
+    attempt: int,
+    *,
+    worker: str,
+    lease_s: float,
+    call_now: Iterable[str] = (),
+) -> Work | None:
+    """Take a pending job that had `attempt` attempts; None when it is taken, or is paused.
+
+    `call_now` are providers that the worker may ask at once. A first attempt that asks one of
+    them, and has no photo to be fetched before, gets its row in the ledger by the same commit.
+    """
+    values: dict[str, object] = {
+        "id": job_id,
+        "attempt": attempt,
+        "worker": worker,
+        "lease_s": lease_s,
+        "call_now": list(call_now),
+    }
+    result = await connection.execute(_CLAIM, values)
+    row = result.one_or_none()
+    return to_work(row) if row else None
 
 
 _CLAIM_OVERDUE = text(f"""
-    UPDATE jobs SET {_CLAIMED}
-    FROM (
+    WITH overdue AS (
         SELECT id AS overdue_id FROM jobs
         WHERE state = 'PENDING'
           AND ready_at <= clock_timestamp() - make_interval(secs => :overdue_s)
           AND {_NOT_PAUSED}
         ORDER BY ready_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
-    ) AS overdue
-    WHERE id = overdue_id
-    RETURNING {_JOB}
+    ), claimed AS (
+        UPDATE jobs SET {_CLAIMED} FROM overdue WHERE id = overdue_id RETURNING {_JOB}
+    ), entered AS (SELECT WHERE false) {_WITH_WORK}
 """)
 
 
 async def claim_overdue(
     connection: Connection, *, overdue_s: float, limit: int, worker: str, lease_s: float
-) -> list[JobRecord]:
+) -> list[Work]:
     """Take jobs whose doorbell never rang, oldest first."""
     result = await connection.execute(
         _CLAIM_OVERDUE,
         {"overdue_s": overdue_s, "limit": limit, "worker": worker, "lease_s": lease_s},
     )
-    return [to_record(row, JobRecord) for row in result.mappings()]
+    return [to_work(row) for row in result]
 
 
 _BEAT = text(f"""

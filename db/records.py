@@ -19,7 +19,7 @@ from core.vocabulary import (  # noqa: TC001  # msgspec reads the annotations
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
+    from sqlalchemy import Row, RowMapping
 
 
 class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +104,18 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
 
 
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed job, and what a worker needs besides it.
+
+    `call_entered`: the ledger has a row for its call already, so it may be made at once.
+    """
+
+    job: JobRecord
+    generation: GenerationRecord
+    upload: UploadRecord | None
+    call_entered: bool = False
+
+
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the ledger: one provider call."""
 
@@ -127,6 +139,30 @@ def to_record(row: RowMapping, kind: type[R]) -> R:
     """Turn a row into a record; columns that the record does not have are left out."""
     values = {name: row[name] for name in kind.__struct_fields__}
     return msgspec.convert(values, kind, builtin_types=(UUID, datetime))
+
+
+_WORK = (JobRecord, GenerationRecord, UploadRecord)
+
+
+def work_columns(jobs: str) -> str:
+    """The first columns that `to_work` needs; `jobs` is the alias of the job's table."""
+    aliases = (jobs, "generations", "uploads")
+    return ", ".join(columns(kind, alias) for kind, alias in zip(_WORK, aliases, strict=True))
+
+
+def to_work(row: Row[Any]) -> Work:
+    """Turn a row of `work_columns` and `call_entered` into a job with what belongs to it."""
+    values = iter(row)
+    job, generation, upload = (
+        dict(zip(kind.__struct_fields__, values, strict=False)) for kind in _WORK
+    )
+    found = {
+        "job": job,
+        "generation": generation,
+        "upload": upload if upload["id"] else None,
+        "call_entered": next(values),
+    }
+    return msgspec.convert(found, Work, builtin_types=(UUID, datetime))
 
 
 def columns(kind: type[msgspec.Struct], alias: str = "") -> str:

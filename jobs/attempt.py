@@ -16,7 +16,7 @@ from core.vocabulary import BlockStage, ErrorCode, ProgressKind, Stage
 from db.doomed import doom
 from db.engine import is_database_down
 from db.history import recent_durations
-from db.jobs import read_jobs_of_any_user, read_work
+from db.jobs import read_jobs_of_any_user
 from db.ledger import end_call, read_calls
 from db.lifecycle import Finish, LeaseLostError, succeed
 from jobs.breakers import ProviderPaused
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from core.pictures import Picture
     from core.prices import Cost
     from db.engine import Connection
-    from db.jobs import Work
-    from db.records import CallRecord, JobRecord
+    from db.records import CallRecord, JobRecord, Work
     from jobs.failure import Step
     from jobs.kit import Kit
     from jobs.reporter import Report
@@ -68,21 +67,22 @@ class Attempt:
     def __init__(
         self,
         kit: Kit,
-        job: JobRecord,
+        work: Work,
         report: Report,
         ring_later: Callable[[Ring, float], None],
     ) -> None:
         self._kit = kit
-        self._job = job
+        self._work = work
+        self._job = job = work.job
         self._report = report
         self._ring_later = ring_later
         self._began_s = time.monotonic()
         self._gate = Gate(kit, job.provider)
-        self._work: Work | None = None
         self._earlier_calls: Sequence[CallRecord] = ()
         self._call: ProviderCall | None = None
         self._finished: Finished | None = None
         self._estimate: Estimate | None = None
+        self._wants_estimate = False
         self._ended_call: tuple[str, Cost | None] | None = None
         self.settling = False
 
@@ -103,7 +103,7 @@ class Attempt:
 
     async def abandon(self) -> None:
         """Record how far the call came that was cut off by us: it may have been billed."""
-        if self._call and self._call.began and not self.settling:
+        if self._has_call and not self.settling:
             outcome = "SUCCEEDED" if self._finished else "CANCELLED"
             await self._write(lambda connection: self._end_call(connection, outcome))
             self._note_call()
@@ -113,14 +113,14 @@ class Attempt:
 
     async def _run(self) -> None:
         try:
-            self._work, self._earlier_calls = work, calls = await self._read()
+            self._earlier_calls = calls = await self._calls_before()
             found = await find_result(self._kit.storage, self._job, calls)
             if found is not None:
-                await self._show_start()
+                self._report.start()
                 await self._moderate(found.picture)
                 await self._succeed(found.picture, found.attempt, found.finished)
                 return
-            self._finished = finished = await self._paint(work, calls)
+            self._finished = finished = await self._paint(calls)
             self._report.stage(Stage.STORING)
             await keep_answer(self._kit.storage, self._job, finished)
             await self._gate.succeeded()
@@ -129,7 +129,7 @@ class Attempt:
             with self._kit.tracing.span("store picture"):
                 await store_result(self._kit.storage, self._job.id, self._job.attempt, picture)
             settled = await self._succeed(picture, self._job.attempt, finished)
-            note_frame(self._kit.metrics, self._job, settled, work.generation.size)
+            note_frame(self._kit.metrics, self._job, settled, self._work.generation.size)
         except ProviderPaused as paused:
             successor = await self._successor()
             await self._take(step_while_paused(paused.pause, successor))
@@ -148,10 +148,6 @@ class Attempt:
             _log.exception("attempt failed by a bug", job=str(self._job.id))
             await self._take(GiveUp(ErrorCode.INTERNAL))
 
-    async def _show_start(self) -> None:
-        """Tell everybody that it runs; not told of an attempt that finds its provider paused."""
-        await self._kit.publisher.publish([change_of(self._job)])
-
     async def _moderate(self, picture: Picture) -> None:
         """Judge a frame, if a classifier is set up. Raises JobFailure."""
         judge = self._kit.picture_judge
@@ -161,49 +157,60 @@ class Attempt:
         if not await judge.allows(picture.content):
             raise JobFailure(ErrorCode.CONTENT_BLOCKED, block_stage=BlockStage.OUTPUT)
 
-    async def _read(self) -> tuple[Work, list[CallRecord]]:
-        async def read(connection: Connection) -> tuple[Work, list[CallRecord]]:
-            work = await read_work(connection, self._job)
-            if self._job.attempt == 1:
-                return work, []
-            return work, await read_calls(connection, self._job.id)
+    async def _calls_before(self) -> list[CallRecord]:
+        if self._job.attempt == 1:
+            return []
+        return await self._write(lambda connection: read_calls(connection, self._job.id))
 
-        return await self._write(read)
-
-    async def _paint(self, work: Work, calls: Sequence[CallRecord]) -> Finished:
+    async def _paint(self, calls: Sequence[CallRecord]) -> Finished:
         provider = self._kit.providers.get(self._job.provider)
         if provider is None:
             _log.error("provider is not set up on this worker", provider=self._job.provider)
             raise JobFailure(ErrorCode.PROVIDER_MISCONFIGURED)
+        self._call = ProviderCall(self._kit, self._work, provider, self._report)
         resumed = self._resumable(provider, calls)
         if resumed is None:
-            await self._gate.enter()
+            await self._enter_gate()
         else:
             self._earlier_calls = [call for call in calls if call is not resumed]
-        await self._show_start()
-        request = await self._request(work)
-        if provider.capabilities.progress is not ProgressKind.MEASURED:
-            await self._begin_estimate(provider, work)
-        self._call = ProviderCall(self._kit, self._job, provider, self._report)
+        # Not of an attempt that finds its provider paused.
+        self._report.start()
+        request = await self._request()
+        self._wants_estimate = provider.capabilities.progress is not ProgressKind.MEASURED
         with self._kit.tracing.span("call provider"):
             return await self._call.run(request, resumed)
 
-    async def _begin_estimate(self, provider: Provider, work: Work) -> None:
-        durations = await self._write(
-            lambda connection: recent_durations(
+    async def _enter_gate(self) -> None:
+        # The claim has entered the call for a provider that is well: that was the same question.
+        if not self._work.call_entered:
+            await self._gate.enter()
+
+    async def begin_estimate(self) -> None:
+        """Look up once how long such calls took lately, if this one does not say how far it is.
+
+        Called after a heartbeat: no call waits for it, and short ones do without.
+        """
+        if not self._wants_estimate or self._call is None or self._call.began_s is None:
+            return
+        self._wants_estimate = False
+        async with self._kit.database.read() as connection:
+            durations = await recent_durations(
                 connection,
-                provider=provider.name,
-                model=provider.model,
-                size=work.generation.size,
+                provider=self._job.provider,
+                model=self._kit.providers[self._job.provider].model,
+                size=self._work.generation.size,
             )
-        )
-        self._estimate = estimate_of(durations)
+        self._estimate = estimate_of(durations, self._call.began_s)
         self.tick()
 
     def tick(self) -> None:
         """Show how far the call may be; called with every heartbeat."""
         if self._estimate and not self.settling:
             self._report.progress(self._estimate.percent(), ProgressKind.ESTIMATED)
+
+    @property
+    def _has_call(self) -> bool:
+        return self._call is not None and self._call.began_s is not None
 
     def _resumable(self, provider: Provider, calls: Sequence[CallRecord]) -> CallRecord | None:
         """The earlier call to go on with, if its outcome is open and its provider can be asked.
@@ -220,8 +227,8 @@ class Attempt:
         _log.warning("a call with unknown outcome is repeated", job=str(self._job.id))
         return None
 
-    async def _request(self, work: Work) -> PaintRequest:
-        generation, upload = work.generation, work.upload
+    async def _request(self) -> PaintRequest:
+        generation, upload = self._work.generation, self._work.upload
         if generation.had_upload and upload is None:
             raise JobFailure(ErrorCode.UPLOAD_GONE)
         style = self._kit.styles.get(generation.style)
@@ -251,7 +258,7 @@ class Attempt:
             attempt=self._job.attempt,
             provider=self._job.provider,
             code=error.code.value,
-            detail=without_words_of(self._private_text, str(error))[:300],
+            detail=without_words_of(self._work.generation.prompt, str(error))[:300],
         )
         return step_after_error(
             error,
@@ -262,15 +269,8 @@ class Attempt:
             settings=self._kit.settings,
         )
 
-    @property
-    def _private_text(self) -> str:
-        """What a provider's message may quote and a log must not."""
-        return self._work.generation.prompt if self._work else ""
-
     async def _successor(self) -> Provider | None:
-        if self._work is None:
-            return None
-        return await find_successor(self._kit, self._job, self._work, self._earlier_calls)
+        return await find_successor(self._kit, self._work, self._earlier_calls)
 
     async def _succeed(
         self, picture: Picture, attempt: int, finished: Finished | None
@@ -317,7 +317,7 @@ class Attempt:
         async def write(connection: Connection) -> JobRecord:
             progress = self._report.job.progress
             settled = await write_step(connection, job, step, self._kit.settings, progress=progress)
-            if self._call and self._call.began:
+            if self._has_call:
                 await self._end_failed_call(connection, step, error)
             if isinstance(step, GiveUp) and step.block_stage is BlockStage.OUTPUT:
                 # Neither the frame nor what led to it is kept, of no attempt.

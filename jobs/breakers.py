@@ -2,11 +2,15 @@
 
 While Redis is away, each worker goes on with what it knew and with what it sees itself; once it is
 back, Redis' word counts again.
+
+No call waits for Redis as long as a provider is well: a worker looks at all circuits every second,
+and is told at once when one changes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -22,7 +26,7 @@ from core.vocabulary import ProviderStatus
 from jobs.circuit import Circuit, Pause, Permit, Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from redis.asyncio import Redis
 
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
 
 TRY_MARGIN_S = 10.0
 """Beyond a call's deadline: a worker that dies while it tries a provider blocks it no longer."""
+LOOK_INTERVAL_S = 1.0
+"""How old the word that a provider is well can be, if the message that it is not was lost."""
 MAX_SWAPS = 50
 """Each round of processes that write at the same time has a winner."""
 
@@ -74,10 +80,42 @@ class Breakers:
         self._swap = redis.register_script(_SWAP)
         self._local: defaultdict[str, Circuit] = defaultdict(Circuit)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._well: frozenset[str] = frozenset()
+        self._changes_heard = 0
+
+    async def watch(self, providers: Collection[str]) -> None:
+        """Keep knowing which of these are well, until cancelled."""
+        while True:
+            heard = self._changes_heard
+            well = await self._find_well(providers)
+            # What changed meanwhile may have been read before it changed.
+            if heard == self._changes_heard:
+                self._well = well
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    def heard_of_change(self, provider: str) -> None:
+        """A circuit has changed: the provider is not known to be well until the next look."""
+        self._changes_heard += 1
+        self._well -= {provider}
+
+    @property
+    def well(self) -> frozenset[str]:
+        """Providers that may be asked without asking Redis: no failure of theirs is on record."""
+        return self._well
+
+    async def _find_well(self, providers: Collection[str]) -> frozenset[str]:
+        if not self._rules.failures:
+            return frozenset(providers)
+        try:
+            found, _ = await self._get_many(list(providers))
+        except REDIS_DOWN:
+            return frozenset()
+        blank = (name for name, data in zip(providers, found, strict=True) if data is None)
+        return frozenset(blank)
 
     async def enter(self, provider: str) -> Permit:
         """Ask to make a call, which must then be told how it ended. Raises ProviderPaused."""
-        if not self._rules.failures:
+        if provider in self._well or not self._rules.failures:
             return Permit()
         tries_for_s = self._settings.timeout_s(provider) + TRY_MARGIN_S
         pauses: list[Pause | None] = []
@@ -94,7 +132,7 @@ class Breakers:
 
     async def succeeded(self, provider: str, permit: Permit) -> bool:
         """A call went well; True when that ended a pause."""
-        if not self._rules.failures:
+        if not self._rules.failures or (provider in self._well and not permit.is_probe):
             return False
         before, after, _ = await self._change(
             provider, lambda circuit, _: circuit.succeeded(permit)
@@ -155,6 +193,8 @@ class Breakers:
             before = self._local[provider]
             after = change(before, now_s)
         self._local[provider] = after
+        if after != Circuit():
+            self.heard_of_change(provider)
         return before, after, now_s
 
     async def _replace(
@@ -169,8 +209,14 @@ class Breakers:
             kept_ms = round(after.kept_for_s(now_s, self._rules) * 1000)
             values = [data or b"", msgspec.json.encode(after), kept_ms]
             if await self._swap(keys=[self._channels.breaker(provider)], args=values):
+                await self._tell(provider)
                 return before, after, now_s
         raise RedisTimeoutError("too many others write this circuit breaker")
+
+    async def _tell(self, provider: str) -> None:
+        """Have the other workers look again now, not within LOOK_INTERVAL_S."""
+        with contextlib.suppress(*REDIS_DOWN):
+            await cast("Any", self._redis).publish(self._channels.control, f"breaker {provider}")
 
     async def _get(self, provider: str) -> tuple[bytes | None, float]:
         (data,), now_s = await self._get_many([provider])

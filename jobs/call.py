@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
+
+from anyio import CancelScope
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from core.keys import MAX_PREVIEWS, all_previews, preview_key
 from core.log import get_logger
 from core.pictures import CONTENT_TYPE
 from db.doomed import doom
+from db.engine import is_database_down
 from db.ledger import begin_call, record_external_id
 from jobs.transactions import in_transaction
 from providers.base import (
@@ -26,8 +31,7 @@ from storage.base import StorageError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from db.engine import Connection
-    from db.records import CallRecord, JobRecord
+    from db.records import CallRecord, Work
     from jobs.kit import Kit
     from jobs.reporter import Report
     from providers.base import Provider, ProviderError, Update
@@ -39,23 +43,23 @@ _log = get_logger(__name__)
 
 
 class ProviderCall:
-    """One call for one attempt. `began` is true once it may cost money."""
+    """One call for one attempt. `began_s` (monotonic) is set once the ledger has a row for it."""
 
-    def __init__(self, kit: Kit, job: JobRecord, provider: Provider, report: Report) -> None:
+    def __init__(self, kit: Kit, work: Work, provider: Provider, report: Report) -> None:
         self._kit = kit
-        self._job = job
+        self._job = work.job
         self._provider = provider
         self._report = report
         self._preview_count = 0
         self._external_id: str | None = None
-        self.began = False
+        self.began_s = time.monotonic() if work.call_entered else None
 
     async def run(self, request: PaintRequest, resumed: CallRecord | None) -> Finished:
         """Make the call, or go on with `resumed`. Raises ProviderError, LeaseLostError."""
-        async with self._kit.database.transaction() as connection:
-            await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
-            await self._doom_previews(connection)
-        self.began = True
+        if self.began_s is None:
+            await self._enter(resumed)
+        # Cancelled meanwhile: then it is not made.
+        await checkpoint_if_cancelled()
         if resumed and resumed.external_id:
             self._external_id = resumed.external_id
             updates = self._provider.resume(request, resumed.external_id)
@@ -67,6 +71,13 @@ class ProviderCall:
         except TimeoutError:
             raise ProviderTimeout("no picture within the deadline") from None
 
+    async def _enter(self, resumed: CallRecord | None) -> None:
+        """Write the row. Not cut off by a cancel: nobody would know whether there is one."""
+        with CancelScope(shield=True):
+            async with self._kit.database.read() as connection:
+                await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
+        self.began_s = time.monotonic()
+
     def outlives(self, error: ProviderError) -> bool:
         """Whether the provider goes on with the call after this error, and can be asked."""
         if error.outcome_known or isinstance(error, CallLost):
@@ -74,12 +85,13 @@ class ProviderCall:
         can = self._provider.capabilities
         return self._external_id is not None and can.resume and not can.cancel
 
-    async def _doom_previews(self, connection: Connection) -> None:
+    async def _doom_previews(self) -> None:
         """Before there are any: so none stays behind, however this attempt ends."""
         settings = self._kit.settings
         after_s = settings.timeout_s(self._job.provider) + settings.preview_ttl_s
         key = all_previews(self._job.id, self._job.attempt)
-        await doom(connection, [key], after_s=after_s)
+        async with self._kit.database.read() as connection:
+            await doom(connection, [key], after_s=after_s)
 
     async def _follow(self, updates: AsyncGenerator[Update, None]) -> Finished:
         async with contextlib.aclosing(updates):
@@ -116,9 +128,13 @@ class ProviderCall:
             return None
         key = preview_key(self._job.id, self._job.attempt, number)
         try:
+            if number == 1:
+                await self._doom_previews()
             # Those before stay until the job has ended: a slow client may be loading any of them.
             await self._kit.storage.put(key, preview, CONTENT_TYPE)
-        except StorageError as error:
+        except Exception as error:
+            if not isinstance(error, StorageError) and not is_database_down(error):
+                raise
             # A picture of an unfinished frame is not worth failing for.
             _log.warning("preview not stored", error=str(error))
             return None

@@ -2,20 +2,19 @@
 
 What arq 0.28 does that would hurt, and what is done about it:
 - it looks for work every 500 ms → `BellWorker.main` sleeps until a PUBLISH wakes it;
-- it runs a job inside its own task, which dies with Redis, and keeps the id in the queue all the
-  while, so that running jobs hide waiting ones → its function only hands the job over and ends;
+- it takes a job in six round trips, and another when it ends → one script takes some rings at once
+  and leaves nothing behind, neither in-progress keys nor results. A ring that is lost with its
+  worker before the claim is one that a sweeper replaces a second later;
+- it runs a job inside its own task, which dies with Redis → its function only hands the job over;
 - its pickles execute code from Redis → JSON;
-- kept results and in-progress keys block an id → no results, and an id rings only once
-  (`job:attempt`, and every claim raises the attempt);
-- it compares scores with the worker's clock → scores lie a day in the past, in order;
-- it takes 100 ids whatever it can run → it starts as many as there are free slots;
-- ids of a worker that died keep their in-progress key for the longest timeout + 10 s, and hide what
-  is behind them → it reads past them, and handing over has 5 s.
+- it compares scores with the worker's clock → scores are an order, nothing else;
+- it takes 100 ids whatever it can run → it takes no more than there are free slots.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -23,7 +22,7 @@ from uuid import UUID
 import msgspec
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
-from arq.jobs import serialize_job
+from arq.jobs import deserialize_job_raw, serialize_job
 from arq.worker import Worker, func
 
 from core.log import get_logger
@@ -39,21 +38,24 @@ if TYPE_CHECKING:
 
 FUNCTION = "start_job"
 RING_TTL_MS = 24 * 3600 * 1000
-SCORE_SHIFT_MS = 24 * 3600 * 1000
 POLL_S = 1.0
 """How often a worker looks without being woken, in case a PUBLISH was lost."""
 
-READ_AHEAD = 100
-"""Ids that are read beyond the free slots, in case those in front are a dead worker's."""
-HAND_OVER_S = 5.0
+AT_A_TIME = 4
+"""Rings that a worker takes in one round trip: a few, so that other workers get some of a burst."""
+
+# Keys are arq's: a sorted set of ids, and what each id stands for.
+_TAKE = """
+local keys, found = {}, redis.call('ZPOPMIN', KEYS[1], ARGV[1])
+for i = 1, #found, 2 do keys[#keys + 1] = ARGV[2] .. found[i] end
+if #keys == 0 then return keys end
+local rings = redis.call('MGET', unpack(keys))
+redis.call('UNLINK', unpack(keys))
+return rings
+"""
 
 _log = get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
-
-
-def _serialize(value: object) -> bytes:
-    """As JSON; arq also hands over exceptions, of results that are not kept."""
-    return msgspec.json.encode(value, enc_hook=repr)
 
 
 def _deserialize(data: bytes) -> dict[str, Any]:
@@ -107,9 +109,7 @@ class Doorbell:
     async def _send(self, rings: list[Ring]) -> None:
         now_ms = time.time_ns() // 1_000_000
         keys = [self._channels.queue]
-        arguments: list[str | int | bytes] = [
-            *(RING_TTL_MS, now_ms - SCORE_SHIFT_MS, self._channels.wake)
-        ]
+        arguments: list[str | int | bytes] = [*(RING_TTL_MS, now_ms, self._channels.wake)]
         for ring in rings:
             job_id = str(ring.job_id)
             arq_id = f"{job_id}:{ring.attempt}"
@@ -126,40 +126,47 @@ def _payload(job_id: str, attempt: int, now_ms: int) -> bytes:
 
 
 class BellWorker(Worker):
-    """arq's worker, woken instead of polling, starting only what has a free slot."""
+    """arq's worker, woken instead of polling, taking only what has a free slot."""
 
     def __init__(self, free_slots: Callable[[], int], wake: asyncio.Event, **options: Any) -> None:
         super().__init__(**options)
         self._free_slots = free_slots
         self._wake = wake
+        self._script = cast("Redis", self.pool).register_script(_TAKE)
 
     async def main(self) -> None:
         """Look for work when woken, or every POLL_S seconds."""
         while True:
             self._wake.clear()
-            await self._poll_iteration()
-            try:
+            while await self._take_some():
+                pass
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
-    async def _poll_iteration(self) -> None:
-        free = self._free()
-        self.allow_pick_jobs = free > 0
-        self.queue_read_limit = max(free, 0) + READ_AHEAD
-        await super()._poll_iteration()
+    async def _take_some(self) -> bool:
+        """Hand over what rings; True: there may be more."""
+        wanted = min(self._free_slots(), AT_A_TIME)
+        if wanted <= 0:
+            return False
+        rings = await self._take(wanted)
+        for ring in rings:
+            # None: it rang for longer than RING_TTL_MS.
+            if ring is not None:
+                await self._hand_over(ring)
+        return len(rings) == wanted
 
-    async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Start what has a slot; ids that run elsewhere are passed over."""
-        for job_id in job_ids:
-            if self._free() <= 0:
-                return
-            await super().start_jobs([job_id])
+    async def _take(self, at_most: int) -> list[bytes | None]:
+        args = [at_most, job_key_prefix]
+        return cast("Any", await self._script(keys=[self.queue_name], args=args))
 
-    def _free(self) -> int:
-        starting = sum(not task.done() for task in self.tasks.values())
-        return self._free_slots() - starting
+    async def _hand_over(self, ring: bytes) -> None:
+        try:
+            name, arguments, _, _, _ = deserialize_job_raw(ring, deserializer=self.job_deserializer)
+            await self.functions[name].coroutine(self.ctx, *arguments)
+        except Exception:
+            # It comes from Redis: whatever it is, the next ring is worth as much as ever.
+            _log.exception("a ring that says nothing")
 
 
 async def answer_doorbell(
@@ -180,7 +187,7 @@ async def answer_doorbell(
         worker = _bell_worker(settings, channels, start_job, free_slots, wake)
         began_s = time.monotonic()
         try:
-            await worker.async_run()
+            await worker.main()
         except REDIS_DOWN as error:
             if time.monotonic() - began_s > POLL_S * 2:
                 pause_s = 0.1
@@ -208,28 +215,15 @@ def _bell_worker(
     return BellWorker(
         free_slots,
         wake,
-        # A ring that a dying worker had begun counts as tried; it costs one look at Postgres.
-        functions=[func(cast("Any", start_job), name=FUNCTION, keep_result=0, max_tries=1000)],
+        functions=[func(cast("Any", start_job), name=FUNCTION)],
         redis_pool=redis,
         queue_name=channels.queue,
         handle_signals=False,
-        keep_result=0,
-        # Handing over takes milliseconds; slots are counted by the runner.
-        max_jobs=1000,
-        job_timeout=HAND_OVER_S,
-        retry_jobs=False,
-        job_serializer=_serialize,
         job_deserializer=_deserialize,
-        log_results=False,
     )
 
 
 async def _close(worker: BellWorker) -> None:
-    for task in worker.tasks.values():
-        task.cancel()
-    if worker.main_task is not None:
-        worker.main_task.cancel()
-        await asyncio.gather(worker.main_task, *worker.tasks.values(), return_exceptions=True)
     pool = cast("Any", worker.pool)
     await pool.aclose()
     await pool.connection_pool.disconnect()

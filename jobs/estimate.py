@@ -17,10 +17,10 @@ AT_P50_PERCENT, AT_P90_PERCENT, MOST_PERCENT = 60, 85, 95
 
 
 class Estimate:
-    """How far a call is that began now, if it is like those before it."""
+    """How far a call is that began at `began_s` (monotonic), if it is like those before it."""
 
-    def __init__(self, durations: Durations) -> None:
-        self._began_s = time.monotonic()
+    def __init__(self, durations: Durations, began_s: float) -> None:
+        self._began_s = began_s
         self._p50_s = max(durations.p50_ms / 1000, 0.001)
         self._p90_s = max(durations.p90_ms / 1000, self._p50_s * 1.2)
 
@@ -36,8 +36,8 @@ class Estimate:
         return int(AT_P90_PERCENT + (MOST_PERCENT - AT_P90_PERCENT) * (1 - self._p90_s / elapsed_s))
 
 
-def estimate_of(durations: Durations | None) -> Estimate | None:
-    """An estimate that begins now; None without enough history."""
+def estimate_of(durations: Durations | None, began_s: float) -> Estimate | None:
+    """An estimate of a call that began then; None without enough history."""
     if durations is None or durations.sample_size < MIN_SAMPLES:
         return None
-    return Estimate(durations)
+    return Estimate(durations, began_s)

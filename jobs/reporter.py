@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.version import next_step
+from core.version import next_step, opens_epoch
 from core.vocabulary import ProgressKind, Stage
 from db.lifecycle import Beat
 from jobs.changes import change_of
@@ -32,6 +32,10 @@ class Report:
     def __init__(self, job: JobRecord, outbox: Outbox) -> None:
         self.job = job
         self._outbox = outbox
+
+    def start(self) -> None:
+        """Show that the job runs; what comes next need not wait for that."""
+        self._outbox.put(self)
 
     def progress(self, percent: int, kind: ProgressKind) -> None:
         """Show progress, 0 to 99 percent: 100 is for the finished frame alone."""
@@ -92,7 +96,8 @@ class Outbox:
             due = [report for report in self._waiting.values() if self._due_at_s(report) <= now_s]
             for report in due:
                 del self._waiting[report.job.id]
-                self._sent_at_s[report.job.id] = now_s
+                if not opens_epoch(report.job.version):
+                    self._sent_at_s[report.job.id] = now_s
             if due:
                 await self._publisher.publish(change_of(report.job) for report in due)
             await self._pause()

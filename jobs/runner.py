@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from uuid import UUID
 
-    from db.records import JobRecord
+    from db.records import JobRecord, Work
     from jobs.kit import Kit
 
 MAX_BEAT_INTERVAL_S = 1.0
@@ -58,6 +58,7 @@ class Runner:
         self._held: dict[UUID, _Held] = {}
         self._retries: set[asyncio.Task[None]] = set()
         self._claiming = 0
+        self._cancelled: dict[UUID, bool] = {}
         self._draining = False
         self.takes_jobs = True
         self._idle = asyncio.Event()
@@ -82,24 +83,28 @@ class Runner:
         The claim is a task of ours: one that its caller could cancel in the middle of its commit
         would leave a job that is claimed and does not run.
         """
-        if self.free_slots() > 0:
+        if self.free_slots() > 0 and job_id not in self._cancelled:
             self._reserve(1)
+            self._cancelled[job_id] = False
             self._tasks.create_task(self._claim(job_id, attempt))
 
     async def _claim(self, job_id: UUID, attempt: int) -> None:
         try:
-            async with self._kit.database.transaction() as connection:
-                job = await claim(
+            async with self._kit.database.read() as connection:
+                work = await claim(
                     connection,
                     job_id,
                     attempt,
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
+                    call_now=self._kit.breakers.well,
                 )
-            if job is None:
+            if work is None:
                 self._wake.set()
             else:
-                self._run(job)
+                self._run(work)
+                if self._cancelled[job_id]:
+                    self.stop(job_id)
         except Exception as error:
             if is_database_down(error):
                 _log.warning("could not claim, the sweeper will", job=str(job_id))
@@ -107,6 +112,7 @@ class Runner:
                 _log.exception("could not claim", job=str(job_id))
         finally:
             self._reserve(-1)
+            del self._cancelled[job_id]
 
     async def start_overdue(self, *, overdue_s: float) -> int:
         """Claim and run jobs that should have started `overdue_s` ago; returns how many."""
@@ -115,24 +121,27 @@ class Runner:
             return 0
         self._reserve(limit)
         try:
-            async with self._kit.database.transaction() as connection:
-                jobs = await claim_overdue(
+            async with self._kit.database.read() as connection:
+                claimed = await claim_overdue(
                     connection,
                     overdue_s=overdue_s,
                     limit=limit,
                     worker=self._kit.worker,
                     lease_s=self._kit.settings.lease_s,
                 )
-            for job in jobs:
-                self._run(job)
+            for work in claimed:
+                self._run(work)
         finally:
             self._reserve(-limit)
-        return len(jobs)
+        return len(claimed)
 
     def stop(self, job_id: UUID) -> None:
         """Stop a job that was cancelled; nothing if it does not run here."""
         if held := self._held.get(job_id):
             self._cut(held)
+        elif job_id in self._cancelled:
+            # The claim is committed and its answer is on the way.
+            self._cancelled[job_id] = True
 
     async def beat_forever(self) -> None:
         """Keep the leases and write progress, until cancelled."""
@@ -184,16 +193,19 @@ class Runner:
         for one in held:
             if one.report.job.id not in kept and self._held.get(one.report.job.id) is one:
                 self._cut(one)
+            else:
+                await one.attempt.begin_estimate()
 
     def _cut(self, held: _Held) -> None:
         # While the outcome is being written, the write itself finds out who won.
         if not held.attempt.settling:
             held.scope.cancel()
 
-    def _run(self, job: JobRecord) -> None:
+    def _run(self, work: Work) -> None:
+        job = work.job
         note_start(self._kit.metrics, job)
         report = Report(job, self._outbox)
-        held = _Held(Attempt(self._kit, job, report, self._ring_later), report)
+        held = _Held(Attempt(self._kit, work, report, self._ring_later), report)
         self._held[job.id] = held
         self._note_idle()
         self._tasks.create_task(self._supervise(job, held))
@@ -203,8 +215,10 @@ class Runner:
             with self._about(job):
                 await self._attend(job, held)
         finally:
-            self._outbox.forget(job.id)
-            del self._held[job.id]
+            # An attempt that lost its lease may end after this worker has claimed the job again.
+            if self._held.get(job.id) is held:
+                self._outbox.forget(job.id)
+                del self._held[job.id]
             self._note_idle()
             self._wake.set()
 

@@ -8,21 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.settings import Settings
-    from db.jobs import Work
-    from db.records import CallRecord, JobRecord
+    from db.records import CallRecord, JobRecord, Work
     from jobs.kit import Kit
     from providers.base import Provider
 
 
-async def find_successor(
-    kit: Kit, job: JobRecord, work: Work, calls: Sequence[CallRecord]
-) -> Provider | None:
+async def find_successor(kit: Kit, work: Work, calls: Sequence[CallRecord]) -> Provider | None:
     """The next provider that can paint the job and is not paused; None if none may.
 
     `calls` are those of earlier attempts, but for one that this attempt went on with. Nobody is
     asked while one of them may have been billed.
     """
-    generation = work.generation
+    job, generation = work.job, work.generation
     if not generation.fall_over or not all(map(_cost_nothing_more, _newest_of_each(calls))):
         return None
     names = [

@@ -79,6 +79,7 @@ class Worker:
                         ("outbox", outbox.run),
                         ("heart", runner.beat_forever),
                         ("roster", roster.run),
+                        ("breakers", lambda: self._kit.breakers.watch(self._kit.providers)),
                         ("sweeper", sweeper.run),
                         ("courier", Courier(self._kit).run),
                         ("doorbell", lambda: self._answer(runner)),
@@ -124,6 +125,7 @@ class Worker:
             self._wake.set()
             return
         verb, _, argument = data.decode(errors="replace").partition(" ")
-        job_id = parse_id(argument)
-        if verb == "cancel" and job_id:
+        if verb == "breaker":
+            self._kit.breakers.heard_of_change(argument)
+        elif verb == "cancel" and (job_id := parse_id(argument)):
             runner.stop(job_id)

@@ -185,9 +185,9 @@ async def fill(kit: Kit, ann: Client) -> list[JobRecord]:
 
 async def claimed_job(kit: Kit, job_id: UUID) -> JobRecord:
     async with kit.database.transaction() as connection:
-        job = await claim(connection, job_id, 0, worker=kit.worker, lease_s=3600)
-    assert job is not None
-    return job
+        work = await claim(connection, job_id, 0, worker=kit.worker, lease_s=3600)
+    assert work is not None
+    return work.job
 
 
 async def finish(kit: Kit, job: JobRecord, picture: Picture) -> None:

@@ -129,7 +129,7 @@ async def running_jobs(stack: Stack, count: int, *, model: str = "painter-1") ->
                     connection, overdue_s=0, limit=wanted, worker="bench", lease_s=7200
                 )
             assert claimed, "the jobs that were inserted are gone"
-            made += claimed
+            made += [work.job for work in claimed]
             wanted -= len(claimed)
     by_user: dict[str, list[JobRecord]] = {user(number): [] for number in range(USERS)}
     for job in made:

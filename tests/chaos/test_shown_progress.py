@@ -36,8 +36,9 @@ async def generation(api: Api) -> Json:
     generation = await api.client("ann").started(prompt="a", variantCount=1)
     job_id = UUID(generation["jobs"][0]["id"])
     async with api.service.database.transaction() as connection:
-        job = await claim(connection, job_id, 0, worker="w", lease_s=0)
-    assert job is not None
+        work = await claim(connection, job_id, 0, worker="w", lease_s=0)
+    assert work is not None
+    job = work.job
     shown = msgspec.structs.replace(change_of(job), version=next_step(job.version), progress=SHOWN)
     assert await api.service.publisher.publish([shown])
     return generation

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from core.pubsub import Subscriber
 from core.redis import open_redis
 from core.vocabulary import ProviderStatus
-from jobs.breakers import Breakers, ProviderPaused
+from jobs.breakers import LOOK_INTERVAL_S, Breakers, ProviderPaused
 from jobs.channels import Channels
 from jobs.circuit import Permit
 from providers.base import ProviderUnavailable
@@ -110,3 +111,84 @@ async def test_it_can_be_turned_off(make_settings: Callable[..., Settings]) -> N
 
         assert await breakers.enter("gemini") == ORDINARY
         assert await breakers.paused(["gemini"]) == frozenset()
+
+
+@asynccontextmanager
+async def watching(breakers: Breakers) -> AsyncGenerator[None]:
+    """As in a worker whose providers are these; waits until they are known to be well."""
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(breakers.watch(["gemini", "banana"]))
+        await wait_until(lambda: known_well(breakers, "gemini", "banana"))
+        yield
+        task.cancel()
+
+
+async def known_well(breakers: Breakers, *providers: str) -> bool:
+    return breakers.well == frozenset(providers)
+
+
+async def test_nobody_asks_redis_about_a_provider_that_is_well(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(gen_breaker_failures=1)
+    async with breakers_of(settings) as (one, _), breakers_of(settings) as (other, _):
+        async with watching(one):
+            assert await one.enter("gemini") == ORDINARY
+        # It looks no more, and is told of nothing: had it asked, it would know.
+        await other.failed("gemini", DOWN, ORDINARY)
+        assert await one.enter("gemini") == ORDINARY
+        one.heard_of_change("gemini")
+        with pytest.raises(ProviderPaused):
+            await one.enter("gemini")
+
+
+async def test_a_failure_anywhere_makes_all_ask_again_at_once(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(gen_breaker_failures=1)
+    channels = Channels(settings.redis_prefix)
+    async with breakers_of(settings) as (one, _), breakers_of(settings) as (other, _):
+        heard: list[bytes] = []
+
+        def hear(_channel: bytes, data: bytes) -> None:
+            heard.append(data)
+            one.heard_of_change(data.decode().removeprefix("breaker "))
+
+        ears = Subscriber(settings, hear)
+        async with watching(one), asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(ears.run())
+            await ears.subscribe([channels.control])
+            await wait_until(lambda: connected(ears))
+            await other.failed("gemini", DOWN, ORDINARY)
+            await wait_until(lambda: known_well(one, "banana"))
+            assert heard == [b"breaker gemini"]
+            with pytest.raises(ProviderPaused):
+                await one.enter("gemini")
+            listening.cancel()
+
+
+async def connected(ears: Subscriber) -> bool:
+    return ears.connected
+
+
+async def test_a_failure_that_nobody_told_of_is_found(settings: Settings) -> None:
+    two = breakers_of(settings), breakers_of(settings)
+    async with two[0] as (one, _), two[1] as (other, _), watching(one):
+        await other.failed("gemini", DOWN, ORDINARY)
+        await wait_until(lambda: known_well(one, "banana"), within_s=LOOK_INTERVAL_S + 5)
+        await other.succeeded("gemini", ORDINARY)
+        await wait_until(lambda: known_well(one, "gemini", "banana"))
+
+
+async def test_its_own_failure_is_known_without_redis(
+    make_settings: Callable[..., Settings],
+) -> None:
+    settings = make_settings(gen_breaker_failures=1)
+    async with breakers_of(settings) as (breakers, redis), watching(breakers):
+        # From now on it reaches no Redis.
+        pool = cast("Any", redis).connection_pool
+        await pool.disconnect()
+        pool.connection_kwargs["path"] = "/nowhere"
+        await breakers.failed("gemini", DOWN, ORDINARY)
+        with pytest.raises(ProviderPaused):
+            await breakers.enter("gemini")

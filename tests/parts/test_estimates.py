@@ -23,7 +23,7 @@ def at(monkeypatch: pytest.MonkeyPatch, seconds: list[float]) -> list[int]:
     """What an estimate of 10 s (p50) and 20 s (p90) says after so many seconds."""
     clock = [0.0]
     monkeypatch.setattr("jobs.estimate.time.monotonic", lambda: clock[0])
-    estimate = Estimate(Durations(sample_size=9, p50_ms=10_000, p90_ms=20_000))
+    estimate = Estimate(Durations(sample_size=9, p50_ms=10_000, p90_ms=20_000), clock[0])
     said: list[int] = []
     for elapsed_s in seconds:
         clock[0] = elapsed_s
@@ -36,8 +36,8 @@ def test_an_estimate_slows_down_and_never_arrives(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_enough_history_there_is_no_estimate() -> None:
-    assert estimate_of(None) is None
-    assert estimate_of(Durations(sample_size=4, p50_ms=1, p90_ms=2)) is None
+    assert estimate_of(None, 0) is None
+    assert estimate_of(Durations(sample_size=4, p50_ms=1, p90_ms=2), 0) is None
 
 
 async def test_first_no_bar_then_an_estimated_one(make_settings: Callable[..., Settings]) -> None:

@@ -55,8 +55,9 @@ async def test_stale_news_are_not_passed_on(api: Api) -> None:
     ann = api.client("ann")
     job_id = (await ann.started(prompt="a", variantCount=1))["jobs"][0]["id"]
     async with api.service.database.transaction() as connection:
-        job = await claim(connection, UUID(job_id), 0, worker="w", lease_s=60)
-    assert job is not None
+        work = await claim(connection, UUID(job_id), 0, worker="w", lease_s=60)
+    assert work is not None
+    job = work.job
     newest = change_of(job)
     publisher = api.service.publisher
     seen: list[dict[str, Any]] = []

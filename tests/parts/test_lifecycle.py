@@ -91,7 +91,8 @@ async def claimed(
     database: Database, job_id: UUID, attempt: int = 0, worker: str = "w", lease_s: float = 30
 ) -> JobRecord | None:
     async with writing(database) as connection:
-        return await claim(connection, job_id, attempt, worker=worker, lease_s=lease_s)
+        work = await claim(connection, job_id, attempt, worker=worker, lease_s=lease_s)
+        return work.job if work else None
 
 
 async def job_now(database: Database, job_id: UUID) -> JobRecord:
@@ -124,7 +125,10 @@ async def test_overdue_jobs_are_shared_out(database: Database, api: Api) -> None
 
     async def take(worker: str) -> list[JobRecord]:
         async with writing(database) as connection:
-            return await claim_overdue(connection, overdue_s=0, limit=2, worker=worker, lease_s=30)
+            claimed = await claim_overdue(
+                connection, overdue_s=0, limit=2, worker=worker, lease_s=30
+            )
+            return [work.job for work in claimed]
 
     taken = [job for jobs in await asyncio.gather(take("a"), take("b")) for job in jobs]
     assert sorted(str(job.id) for job in taken) == sorted(job["id"] for job in generation["jobs"])
