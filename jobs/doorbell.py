@@ -9,6 +9,8 @@ What arq 0.28 does that would hurt, and what is done about it:
   (`job:attempt`, and every claim raises the attempt);
 - it compares scores with the worker's clock → scores lie a day in the past, in order;
 - it takes 100 ids whatever it can run → it starts as many as there are free slots;
+- when a job ends it looks into its list of aborted ones, which we never fill, and which a Cluster
+  keeps on another node than the queue → `BellWorker` ends jobs itself;
 - ids of a worker that died keep their in-progress key for the longest timeout + 10 s, and hide what
   is behind them → it reads past them, and handing over has 5 s.
 """
@@ -22,7 +24,7 @@ from uuid import UUID
 
 import msgspec
 from arq.connections import ArqRedis
-from arq.constants import job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.jobs import serialize_job
 from arq.worker import Worker, func
 
@@ -112,7 +114,7 @@ class Doorbell:
         ]
         for ring in rings:
             job_id = str(ring.job_id)
-            arq_id = f"{job_id}:{ring.attempt}"
+            arq_id = self._channels.ring(ring.job_id, ring.attempt)
             keys.append(job_key_prefix + arq_id)
             arguments += (arq_id, _payload(job_id, ring.attempt, now_ms))
         try:
@@ -156,6 +158,19 @@ class BellWorker(Worker):
             if self._free() <= 0:
                 return
             await super().start_jobs([job_id])
+
+    async def finish_job(self, job_id: str, *_: Any, **__: Any) -> None:
+        """Forget a job that was handed over."""
+        kinds = (in_progress_key_prefix, retry_key_prefix, job_key_prefix)
+        async with self.pool.pipeline(transaction=True) as pipe:
+            pipe.delete(*(kind + job_id for kind in kinds))
+            pipe.zrem(self.queue_name, job_id)
+            await pipe.execute()
+
+    async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
+        """Forget a job that could not be handed over: the sweeper finds it."""
+        del result_data
+        await self.finish_job(job_id)
 
     def _free(self) -> int:
         starting = sum(not task.done() for task in self.tasks.values())

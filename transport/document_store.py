@@ -39,7 +39,8 @@ class DocumentStore:
     """The registered documents of one deployment. Without Redis, those of this process."""
 
     def __init__(self, prefix: str) -> None:
-        self._index = f"{prefix}:documents"
+        # In braces: a Cluster keeps the index and all that it names in one slot.
+        self._index = f"{{{prefix}:documents}}"
         self._kept: OrderedDict[str, str] = OrderedDict()
 
     def at_hand(self, sha256: str) -> str | None:
