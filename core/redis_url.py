@@ -3,6 +3,10 @@
     redis://[user:password@]host[:6379][/0]               one node; rediss:// with TLS
     unix:///path[?db=0]                                    one node on this machine
     redis+sentinel://[user:password@]host[:26379],.../0?service=mymaster
+    redis+cluster://[user:password@]host[:6379],...        some nodes of a Cluster, not all
+
+A scheme says what answers there: with an option like `?cluster=true` a URL that lost it would
+still be one, of a node that has a part of the keys. Others (limits, kombu) write it so as well.
 
 Sentinels have accounts of their own: `&sentinel_username=...&sentinel_password=...`. Further
 options are redis-py's (`ssl_ca_certs`, `health_check_interval`, ...).
@@ -24,9 +28,10 @@ class Layout(Enum):
 
     NODE = ""
     SENTINEL = "sentinel"
+    CLUSTER = "cluster"
 
 
-_PORTS = {Layout.SENTINEL: 26379}
+_PORTS = {Layout.SENTINEL: 26379, Layout.CLUSTER: 6379}
 
 
 class Node(NamedTuple):
@@ -42,7 +47,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RedisUrl:
-    """REDIS_URL in parts; `nodes` are the sentinels, and empty for one node."""
+    """REDIS_URL in parts; `nodes` are the sentinels or the Cluster's, and empty for one node."""
 
     layout: Layout
     nodes: tuple[Node, ...]
@@ -72,7 +77,9 @@ def parse_redis_url(url: str) -> RedisUrl:
     scheme, _, layout_name = urlsplit(url).scheme.partition("+")
     layouts = {one.value: one for one in Layout}
     if scheme not in ("redis", "rediss", "unix") or layout_name not in layouts:
-        raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
+        raise ValueError(
+            "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
+        )
     layout = layouts[layout_name]
     if layout is Layout.NODE:
         return RedisUrl(layout, (), "", url, "")
@@ -83,8 +90,10 @@ def _of_many(layout: Layout, scheme: str, parts: SplitResult) -> RedisUrl:
     account, at, places = parts.netloc.rpartition("@")
     nodes = tuple(_node(place, _PORTS[layout]) for place in places.split(",") if place)
     if not nodes or scheme == "unix":
-        raise ValueError("must name hosts: redis+sentinel://host1:26379,host2:26379/0")
+        raise ValueError(f"must name hosts: redis+{layout.value}://host1,host2")
     query = dict(parse_qsl(parts.query))
+    if layout is Layout.CLUSTER and (parts.path.strip("/0") or query.get("db", "0") != "0"):
+        raise ValueError("names a database, and a Cluster has only 0")
     ours = {name: query.pop(name, "") for name in _OURS}
     plain = SplitResult(scheme, f"{account}{at}{nodes[0]}", parts.path, urlencode(query), "")
     return RedisUrl(

@@ -38,8 +38,9 @@ class Settings(BaseSettings):
     )
     redis_url: str = Field(
         repr=False,
-        description="redis://host:6379/0, unix:///path?db=0 or"
-        " redis+sentinel://host1:26379,host2:26379/0?service=mymaster; rediss with TLS.",
+        description="redis://host:6379/0, unix:///path?db=0,"
+        " redis+sentinel://host1:26379,host2:26379/0?service=mymaster or"
+        " redis+cluster://host1:6379,host2:6379; rediss with TLS.",
     )
     storage_url: str = Field(
         description="Where pictures live: file:///an/absolute/folder, supabase://bucket or"

@@ -29,7 +29,7 @@ from arq.jobs import serialize_job
 from arq.worker import Worker, func
 
 from core.log import get_logger
-from core.redis import REDIS_DOWN, connection_pool
+from core.redis import REDIS_DOWN, connection_pool, publishing_script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -76,7 +76,7 @@ for number = 2, #KEYS do
     redis.call('PSETEX', KEYS[number], ttl_ms, ARGV[number * 2 + 1])
     redis.call('ZADD', KEYS[1], score, ARGV[number * 2])
 end
-redis.call('PUBLISH', wake, '')
+redis.call('{publish}', wake, '')
 """
 
 
@@ -85,7 +85,7 @@ class Doorbell:
 
     def __init__(self, redis: Redis, channels: Channels) -> None:
         self._channels = channels
-        self._enqueue = redis.register_script(_ENQUEUE)
+        self._enqueue = publishing_script(redis, _ENQUEUE)
         self._gathering: list[Ring] | None = None
 
     async def ring(self, rings: Iterable[Ring]) -> None:
@@ -213,7 +213,7 @@ def _bell_worker(
     free_slots: Callable[[], int],
     wake: asyncio.Event,
 ) -> BellWorker:
-    pool = connection_pool(settings)
+    pool = connection_pool(settings, channels.queue)
     redis = ArqRedis(
         pool,
         job_serializer=msgspec.json.encode,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from core.redis import REDIS_DOWN, open_redis
 from core.redis_url import Layout, parse_redis_url
 
@@ -14,11 +16,14 @@ _ASK = {
     Layout.NODE: "Is Redis or Valkey up, and is the password in REDIS_URL right?",
     Layout.SENTINEL: "Are these sentinels (port 26379, not 6379), is `service` the name after"
     " `sentinel monitor`, and can the primary be reached from here at the address they tell?",
+    Layout.CLUSTER: "Are these nodes of a Cluster (else: redis://), and can all of its nodes be"
+    " reached from here at the addresses that CLUSTER SLOTS tells?",
 }
 _OTHER_MODES = {
     "sentinel": "a sentinel answers there: redis+sentinel://host:26379/0?service=mymaster",
-    "cluster": "a node of a Cluster answers there, which has some of the keys only",
+    "cluster": "a node of a Cluster answers there: redis+cluster://host1:6379,host2:6379",
 }
+_SLOTS = 16384
 
 
 class RedisProblem(Exception):
@@ -30,6 +35,8 @@ async def check_redis(settings: Settings) -> str:
     layout = parse_redis_url(settings.redis_url).layout
     try:
         async with open_redis(settings) as redis:
+            if layout is Layout.CLUSTER:
+                return f"{await _check_cluster(redis, settings.redis_prefix)} in a Cluster"
             return await _check(redis)
     # The latter two: options of the URL that redis-py does not take.
     except (*REDIS_DOWN, TypeError, ValueError) as error:
@@ -43,5 +50,28 @@ async def _check(redis: Any) -> str:
         raise RedisProblem(f"{advice}. Correct REDIS_URL")
     if (await redis.info("replication"))["role"] != "master":
         raise RedisProblem("a replica answers there, which takes no writes: name the primary")
+    return _version(server)
+
+
+async def _check_cluster(redis: Any, prefix: str) -> str:
+    info: dict[str, str] = await redis.execute_command("CLUSTER INFO")
+    if info["cluster_state"] != "ok":
+        raise RedisProblem(
+            f"the Cluster is down: {info['cluster_slots_ok']} of {_SLOTS} slots are served."
+            " Bring its primaries back, or let replicas take over"
+        )
+    server: dict[str, Any] = await redis.info("server")
+    # As publishing does, to nobody: this also fails where a user's ACL forbids it.
+    try:
+        await redis.publish(f"{prefix}:doctor", b"")
+    except ResponseError as error:
+        raise RedisProblem(
+            f"no sharded pub/sub in {_version(server)} ({error}): a Cluster needs Redis 7 or"
+            " Valkey, and SPUBLISH and SSUBSCRIBE allowed"
+        ) from error
+    return _version(server)
+
+
+def _version(server: dict[str, Any]) -> str:
     name = "Valkey" if "valkey_version" in server else "Redis"
     return f"{name} {server.get('valkey_version') or server['redis_version']}"

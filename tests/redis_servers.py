@@ -7,7 +7,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import redis
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
+from redis.crc import key_slot
 
+from mintari.doctor import run_check
 from mintari.embedded import RunningServer
 from mintari.embedded.valkey import ValkeyServer
 from tests.conftest import free_port
@@ -17,7 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
+    from core.settings import Settings
+
 SERVICE = "pictures"
+PRIMARIES = 3
+OF_FIRST = "b"
+"""A key whose slot (3300) is the first node's."""
 SILENT_MS = 1000
 """After this a server counts as dead: no less, as this machine may be busy."""
 
@@ -39,6 +47,24 @@ class ValkeyOnPort(ValkeyServer):
 
 def port_of(server: RunningServer) -> int:
     return int(server.url.rpartition(":")[2])
+
+
+def doctors_line(settings: Settings) -> str:
+    """What `mintari doctor` says of Redis."""
+    lines: list[str] = []
+    run_check(lines.append, "redis", settings)
+    (line,) = lines
+    return line
+
+
+class ClusterNode(ValkeyOnPort):
+    """A node of a Cluster, with a port for talking to the others."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.bus = free_port()
+        silent = ("--cluster-node-timeout", str(SILENT_MS))
+        port = ("--cluster-port", str(self.bus))
+        super().__init__(folder, "--cluster-enabled", "yes", *silent, *port, *options)
 
 
 class Sentinel(ValkeyOnPort):
@@ -105,3 +131,105 @@ def sentinel_set() -> Generator[SentinelSet]:
         stack.callback(found.close)
         found.wait_ready()
         yield found
+
+
+class ValkeyCluster:
+    """Three primaries, and a replica of the first; `url` names the second only."""
+
+    def __init__(self, nodes: Sequence[RunningServer], buses: Sequence[int]) -> None:
+        self.nodes = nodes
+        self._buses = buses
+        self.url = f"redis+cluster://127.0.0.1:{port_of(nodes[1])}"
+        self._clients: list[Any] = [redis.Redis(port=port_of(node)) for node in nodes]
+
+    def form(self) -> None:
+        """Make one Cluster of the nodes; returns when all of them know it."""
+        first, *others = self._clients
+        for number, client in enumerate(self._clients[:PRIMARIES]):
+            begin, end = (SLOTS * at // PRIMARIES for at in (number, number + 1))
+            client.execute_command("CLUSTER ADDSLOTSRANGE", begin, end - 1)
+            client.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+        for node, bus in zip(self.nodes[1:], self._buses[1:], strict=True):
+            first.execute_command("CLUSTER MEET", "127.0.0.1", port_of(node), bus)
+        until(lambda: all(len(one.cluster("NODES")) == len(self.nodes) for one in self._clients))
+        others[-1].execute_command("CLUSTER REPLICATE", self.id_of(0))
+        until(lambda: all(self._is_well(one) for one in self._clients))
+        until(lambda: others[-1].info("replication")["master_link_status"] == "up")
+
+    def _is_well(self, client: Any) -> bool:
+        info = client.cluster("INFO")
+        return info["cluster_state"] == "ok" and int(info["cluster_size"]) == PRIMARIES
+
+    def id_of(self, number: int) -> str:
+        """The name by which nodes know each other."""
+        return self._clients[number].execute_command("CLUSTER MYID").decode()
+
+    def owner_of(self, channel: str) -> int:
+        """The number of the node that has a channel's slot, as the third primary knows it."""
+        slot = key_slot(channel.encode())
+        for begin, end, (_, port, *_), *_ in self._clients[2].cluster("SLOTS"):
+            if begin <= slot <= end:
+                return [port_of(node) for node in self.nodes].index(port)
+        raise AssertionError(f"nobody has slot {slot}")
+
+    def followers(self, channel: str) -> int:
+        """How many processes listen to a channel at the node that has its slot."""
+        client = self._clients[self.owner_of(channel)]
+        ((_, count),) = client.pubsub_shardnumsub(channel)
+        return count
+
+    def wait_failed_over(self) -> None:
+        """Wait until the replica has the slots of the first node, and the others know."""
+        until(lambda: self.owner_of(OF_FIRST) == len(self.nodes) - 1)
+        until(lambda: all(self._is_well(one) for one in self._clients[1:]))
+
+    def move_slot(self, channel: str, *, to: int) -> None:
+        """Move a slot with its keys to another primary, as `valkey-cli --cluster reshard` does."""
+        slot, origin = key_slot(channel.encode()), self.owner_of(channel)
+        source, target = self._clients[origin], self._clients[to]
+        target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", self.id_of(origin))
+        source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.id_of(to))
+        while keys := source.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
+            source.execute_command(
+                "MIGRATE", "127.0.0.1", port_of(self.nodes[to]), "", 0, 5000, "KEYS", *keys
+            )
+        for client in (target, source, self._clients[2]):
+            client.execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(to))
+
+    @contextmanager
+    def unserved(self, channel: str) -> Generator[None]:
+        """Nobody has the channel's slot meanwhile, which takes the whole Cluster down."""
+        slot, owner = key_slot(channel.encode()), self._clients[self.owner_of(channel)]
+        for client in self._clients[:PRIMARIES]:
+            client.execute_command("CLUSTER DELSLOTS", slot)
+        until(lambda: all(not self._is_well(one) for one in self._clients[:PRIMARIES]))
+        yield
+        owner.execute_command("CLUSTER ADDSLOTS", slot)
+        until(lambda: all(self._is_well(one) for one in self._clients))
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+@contextmanager
+def cluster_of_one(*options: str) -> Generator[RunningServer]:
+    """The least that is a Cluster."""
+    with server_folder() as folder, RunningServer(ClusterNode(folder, *options)) as node:
+        client: Any = redis.Redis(port=port_of(node))
+        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, SLOTS - 1)
+        until(lambda: client.cluster("INFO")["cluster_state"] == "ok")
+        client.close()
+        yield node
+
+
+@contextmanager
+def valkey_cluster() -> Generator[ValkeyCluster]:
+    """A Cluster of a test's own, ready to fail over."""
+    with server_folder() as folder, ExitStack() as stack:
+        servers = [ClusterNode(folder / str(at)) for at in range(PRIMARIES + 1)]
+        running = [stack.enter_context(RunningServer(one)) for one in servers]
+        cluster = ValkeyCluster(running, [one.bus for one in servers])
+        stack.callback(cluster.close)
+        cluster.form()
+        yield cluster

@@ -10,12 +10,17 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from jobs.channels import Channels
-from mintari.doctor import run_check
 from mintari.standins import banana
 from mintari.standins.running import running
 from mintari.standins.settings import SETTINGS
 from tests.conftest import free_port, running_api, running_worker
-from tests.redis_servers import sentinel_set
+from tests.redis_servers import (
+    OF_FIRST,
+    PRIMARIES,
+    doctors_line,
+    sentinel_set,
+    valkey_cluster,
+)
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from mintari.standins.running import RunningStandIn
     from tests.client import Client, Json
-    from tests.redis_servers import SentinelSet
+    from tests.redis_servers import SentinelSet, ValkeyCluster
 
 FAIL_OVER_S = 3.0
 """How long a frame takes while servers go: longer than they need."""
@@ -85,14 +90,18 @@ class Product:
 
 @asynccontextmanager
 async def product(
-    make_settings: Callable[..., Settings], redis_url: str
+    make_settings: Callable[..., Settings], redis_url: str, **changes: object
 ) -> AsyncGenerator[Product, None]:
     """The product with that REDIS_URL. Only the doorbell starts jobs: no sweep comes in time."""
     with running(banana.application()) as stand_in:
         stand_in.script(latency_s=FAIL_OVER_S)
         provider = {name.lower(): value for name, value in SETTINGS["banana"](stand_in.url).items()}
         settings = make_settings(
-            **provider, gen_provider="banana", redis_url=redis_url, sweep_interval_s=600
+            **provider,
+            **changes,
+            gen_provider="banana",
+            redis_url=redis_url,
+            sweep_interval_s=600,
         )
         async with running_api(settings) as api, running_worker(settings):
             yield Product(settings, api.client("ann"), stand_in)
@@ -120,6 +129,45 @@ async def test_sentinels_name_another_primary(make_settings: Callable[..., Setti
             assert len(there.provider.calls()) == 6
 
 
+async def test_a_node_of_a_cluster_dies(make_settings: Callable[..., Settings]) -> None:
+    with valkey_cluster() as servers:
+        # A hash tag in the prefix: everything is on the node that dies.
+        prefix = f"{{{OF_FIRST}}}"
+        async with product(make_settings, servers.url, redis_prefix=prefix) as there:
+            first = await there.grid("a lake")
+            await first.begun()
+            await asyncio.to_thread(servers.nodes[0].kill)
+            await asyncio.to_thread(servers.wait_failed_over)
+            await first.ended_well()
+            await there.healed()
+            there.provider.script(latency_s=1)
+            second = await there.grid("a hill")
+            await second.begun()
+            await wait_for_followers(servers, channels_of(second, there.settings))
+            await second.ended_well()
+            assert len(there.provider.calls()) == 6
+
+
+async def test_slots_of_a_cluster_move(make_settings: Callable[..., Settings]) -> None:
+    with valkey_cluster() as servers:
+        async with product(make_settings, servers.url) as there:
+            first = await there.grid("a lake")
+            channels = channels_of(first, there.settings)
+            await first.begun()
+            await wait_for_followers(servers, channels)
+            queue = Channels(there.settings.redis_prefix).queue
+            for name in (*channels, queue):
+                to = (servers.owner_of(name) + 1) % PRIMARIES
+                await asyncio.to_thread(servers.move_slot, name, to=to)
+            await wait_for_followers(servers, channels)
+            await first.ended_well()
+            there.provider.script(latency_s=1)
+            second = await there.grid("a hill")
+            await second.begun()
+            await second.ended_well()
+            assert len(there.provider.calls()) == 6
+
+
 def test_the_doctor_knows_sentinels(make_settings: Callable[..., Settings]) -> None:
     with sentinel_set() as servers:
 
@@ -140,14 +188,7 @@ def test_the_doctor_knows_sentinels(make_settings: Callable[..., Settings]) -> N
         assert "a replica answers there" in said_of(servers.replica.url)
 
 
-def doctors_line(settings: Settings) -> str:
-    lines: list[str] = []
-    run_check(lines.append, "redis", settings)
-    (line,) = lines
-    return line
-
-
-async def wait_for_followers(servers: SentinelSet, channels: list[str]) -> None:
+async def wait_for_followers(servers: SentinelSet | ValkeyCluster, channels: list[str]) -> None:
     async def all_are_followed() -> bool:
         counts = [await asyncio.to_thread(servers.followers, channel) for channel in channels]
         return counts == [1] * len(channels)

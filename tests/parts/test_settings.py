@@ -51,6 +51,8 @@ def test_defaults_are_as_users_have_them(make_settings: Callable[..., Settings])
         {"redis_url": "redis+sentinel:///0"},
         {"redis_url": "redis+sentinel://h:port/0"},
         {"redis_url": "unix+sentinel://h"},
+        {"redis_url": "redis+cluster://h/1"},
+        {"redis_url": "redis+cluster://h?db=1"},
     ],
 )
 def test_wrong_values_are_refused(
