@@ -2,6 +2,7 @@
 
 What one script, transaction or pipeline touches together has the same hash tag, the part in braces:
 a Cluster keeps it in one slot, on one node. Jobs have none, so all nodes share their changes.
+A prefix with braces of its own puts all of a deployment in one slot.
 Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
 """
 
@@ -18,12 +19,16 @@ class Channels:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
-        self.queue = f"{{{prefix}:queue}}"
+        self.queue = self._tagged("queue")
         self.wake = f"{self.queue}:wake"
         self.control = f"{self.queue}:control"
         self.revoked = f"{prefix}:revoked"
         self._job = f"{prefix}:job:"
-        self._breaker = f"{{{prefix}:breaker}}:"
+        self.documents = self._tagged("documents")
+        self._breaker = f"{self._tagged('breaker')}:"
+
+    def _tagged(self, name: str) -> str:
+        return f"{self.prefix}:{name}" if "{" in self.prefix else f"{{{self.prefix}:{name}}}"
 
     def job(self, job_id: UUID) -> str:
         """The channel of a job's changes, and the key of its newest one."""

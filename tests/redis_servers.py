@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS as SLOTS
@@ -30,19 +32,42 @@ SILENT_MS = 1000
 """After this a server counts as dead: no less, as this machine may be busy."""
 
 
-class ValkeyOnPort(ValkeyServer):
-    """A Valkey at a port of this machine, with options of its own."""
+PASSWORD = "p@ss w/rd"
+SENTINELS_PASSWORD = "an:other"
 
-    def __init__(self, folder: Path, *options: str) -> None:
+
+class ValkeyOnPort(ValkeyServer):
+    """A Valkey at a port of this machine, with a password, and with options of its own."""
+
+    def __init__(self, folder: Path, *options: str, password: str = PASSWORD) -> None:
         super().__init__(folder, save=False)
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
+        self._password = password
+        self.url = f"redis://:{quote(password, safe='')}@127.0.0.1:{self.port}"
         self._options = options
 
     def command(self) -> Sequence[str]:
         """What comes later counts."""
-        options = ("--port", str(self.port), "--repl-diskless-sync-delay", "0", *self._options)
-        return [*super().command(), *options]
+        settings = {
+            "--port": str(self.port),
+            "--requirepass": self._password,
+            "--masterauth": self._password,
+            "--repl-diskless-sync-delay": "0",
+        }
+        return [*super().command(), *chain(*settings.items()), *self._options]
+
+    def is_ready(self, pid: int) -> bool:
+        """Whether it answers who has the password."""
+        try:
+            with client_of(self) as client:
+                return client.ping()
+        except redis.RedisError:
+            return False
+
+
+def client_of(server: ValkeyOnPort | RunningServer) -> Any:
+    """A client of this server alone."""
+    return cast("Any", redis.Redis).from_url(server.url)
 
 
 def port_of(server: RunningServer) -> int:
@@ -71,7 +96,7 @@ class Sentinel(ValkeyOnPort):
     """A sentinel that alone decides."""
 
     def __init__(self, folder: Path, primary: int) -> None:
-        super().__init__(folder)
+        super().__init__(folder, password=SENTINELS_PASSWORD)
         self._file = folder / "sentinel.conf"
         self._primary = primary
 
@@ -80,6 +105,7 @@ class Sentinel(ValkeyOnPort):
         super().prepare()
         self._file.write_text(
             f"sentinel monitor {SERVICE} 127.0.0.1 {self._primary} 1\n"
+            f'sentinel auth-pass {SERVICE} "{PASSWORD}"\n'
             f"sentinel down-after-milliseconds {SERVICE} {SILENT_MS}\n"
             f"sentinel failover-timeout {SERVICE} 2000\n"
         )
@@ -96,9 +122,13 @@ class SentinelSet:
 
     def __init__(self, primary: RunningServer, replica: RunningServer, sentinel: Sentinel) -> None:
         self.primary, self.replica = primary, replica
-        self.url = f"redis+sentinel://127.0.0.1:{sentinel.port}/0?service={SERVICE}"
-        self._sentinel: Any = redis.Redis(port=sentinel.port)
-        self._replica: Any = redis.Redis(port=port_of(replica))
+        self.sentinel = sentinel
+        self.url = (
+            f"redis+sentinel://:{quote(PASSWORD, safe='')}@127.0.0.1:{sentinel.port}/0"
+            f"?service={SERVICE}&sentinel_password={quote(SENTINELS_PASSWORD)}"
+        )
+        self._sentinel = client_of(sentinel)
+        self._replica = client_of(replica)
 
     def wait_ready(self) -> None:
         """Wait until a fail-over would succeed."""
@@ -124,7 +154,7 @@ def sentinel_set() -> Generator[SentinelSet]:
     """Servers of a test's own, ready to fail over."""
     with server_folder() as folder, ExitStack() as stack:
         first = ValkeyOnPort(folder / "first")
-        second = ValkeyOnPort(folder / "second", "--replicaof", f"127.0.0.1 {first.port}")
+        second = ValkeyOnPort(folder / "second", "--replicaof", "127.0.0.1", str(first.port))
         sentinel = Sentinel(folder / "sentinel", first.port)
         running = [stack.enter_context(RunningServer(one)) for one in (first, second, sentinel)]
         found = SentinelSet(running[0], running[1], sentinel)
@@ -139,8 +169,8 @@ class ValkeyCluster:
     def __init__(self, nodes: Sequence[RunningServer], buses: Sequence[int]) -> None:
         self.nodes = nodes
         self._buses = buses
-        self.url = f"redis+cluster://127.0.0.1:{port_of(nodes[1])}"
-        self._clients: list[Any] = [redis.Redis(port=port_of(node)) for node in nodes]
+        self.url = nodes[1].url.replace("redis", "redis+cluster")
+        self._clients = [client_of(node) for node in nodes]
 
     def form(self) -> None:
         """Make one Cluster of the nodes; returns when all of them know it."""
@@ -191,7 +221,9 @@ class ValkeyCluster:
         source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.id_of(to))
         while keys := source.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
             source.execute_command(
-                "MIGRATE", "127.0.0.1", port_of(self.nodes[to]), "", 0, 5000, "KEYS", *keys
+                "MIGRATE",
+                *("127.0.0.1", port_of(self.nodes[to]), "", 0, 5000),
+                *("AUTH", PASSWORD, "KEYS", *keys),
             )
         for client in (target, source, self._clients[2]):
             client.execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(to))
@@ -216,10 +248,9 @@ class ValkeyCluster:
 def cluster_of_one(*options: str) -> Generator[RunningServer]:
     """The least that is a Cluster."""
     with server_folder() as folder, RunningServer(ClusterNode(folder, *options)) as node:
-        client: Any = redis.Redis(port=port_of(node))
-        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, SLOTS - 1)
-        until(lambda: client.cluster("INFO")["cluster_state"] == "ok")
-        client.close()
+        with client_of(node) as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, SLOTS - 1)
+            until(lambda: client.cluster("INFO")["cluster_state"] == "ok")
         yield node
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
+from redis.crc import key_slot
 from redis.exceptions import DataError
 
 from core.redis import REDIS_DOWN, open_redis
 from core.shards import subscriber
+from jobs.channels import Channels
 from mintari.embedded import RunningServer
 from tests.redis_servers import (
     OF_FIRST,
@@ -31,6 +34,22 @@ if TYPE_CHECKING:
 
 KEYS = [f"key-{number}" for number in range(24)]
 """On all nodes: with so few nodes that is sure."""
+
+
+@pytest.mark.parametrize(("prefix", "slots_of_all"), [("mintari", 5), ("{mintari}", 1)])
+def test_what_is_written_together_is_in_one_slot(prefix: str, slots_of_all: int) -> None:
+    channels = Channels(prefix)
+    ring = channels.ring(UUID(int=1), 0)
+    together = (
+        (channels.queue, channels.wake, channels.control, f"arq:job:{ring}", f"arq:retry:{ring}"),
+        (channels.breaker("gemini"), channels.breaker("openai")),
+        (channels.documents, f"{channels.documents}:a-hash"),
+        (channels.job(UUID(int=1)),),
+        (channels.job(UUID(int=2)),),
+    )
+    slots = [{key_slot(key.encode()) for key in keys} for keys in together]
+    assert [len(of_some) for of_some in slots] == [1] * len(together)
+    assert len(set[int]().union(*slots)) == slots_of_all
 
 
 @pytest.fixture(scope="module")
