@@ -20,7 +20,7 @@ from core.redis import REDIS_DOWN, connection_pool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from redis.asyncio.connection import Connection
+    from redis.asyncio.connection import Connection, ConnectionPool
 
     from core.settings import Settings
 
@@ -169,8 +169,7 @@ class Subscriber:
                 pause_s = min(pause_s * 2, MAX_PAUSE_S)
 
     async def _session(self) -> None:
-        pool = connection_pool(self._settings)
-        connection = cast("Connection", pool.make_connection())
+        connection = cast("Connection", self._pool().make_connection())
         try:
             await connection.connect()
             transport = _transport_of(connection)
@@ -186,10 +185,16 @@ class Subscriber:
         finally:
             self._link = None
             self._announced = False
-            for waiter in self._waiters.values():
-                waiter.set()
-            self._waiters.clear()
+            self._release_waiters()
             await connection.disconnect(nowait=True)
+
+    def _pool(self) -> ConnectionPool:
+        return connection_pool(self._settings)
+
+    def _release_waiters(self) -> None:
+        for waiter in self._waiters.values():
+            waiter.set()
+        self._waiters.clear()
 
     def _handle(self, reply: Any) -> None:
         if isinstance(reply, hiredis.ReplyError):
@@ -203,6 +208,9 @@ class Subscriber:
         self._confirmed.add(channel)
         if waiter := self._waiters.pop(channel, None):
             waiter.set()
+        self._announce_when_complete()
+
+    def _announce_when_complete(self) -> None:
         if not self._announced and self._confirmed >= self._wanted:
             self._announce()
 

@@ -3,75 +3,80 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.connection import ConnectionPool
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.asyncio.cluster import ClusterParser
+
+from core.redis_cluster import Cluster, Slots
+from core.redis_pools import MAX_CONNECTIONS, REDIS_DOWN, FindingPool, Pool
+from core.redis_sentinel import Sentinels
+from core.redis_url import Layout, Node, RedisUrl, parse_redis_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from redis.asyncio.connection import AbstractConnection
+    from redis.asyncio.connection import ConnectionPool
+    from redis.commands.core import AsyncScript
 
     from core.settings import Settings
 
-REDIS_DOWN = (RedisError, OSError, TimeoutError, RuntimeError)
-"""What a Redis call raises when Redis is away, in trouble or silent.
-
-RuntimeError is uvloop's word for a connection that was reset between two writes.
-"""
-SILENCE_S = 1.0
-"""After a connection on which Redis said nothing, callers are spared the wait for so long."""
+__all__ = ["REDIS_DOWN", "connection_pool", "node_pool", "open_redis", "publishing_script"]
 
 
-class _Pool(ConnectionPool):
-    """Connects side by side, and not at all for a moment after Redis was silent.
+def connection_pool(settings: Settings, key: str = "") -> ConnectionPool:
+    """A pool for commands: every round trip has a deadline, nothing is retried behind our back.
 
-    redis-py connects under one lock: with Redis in a black hole, the tenth caller waited for ten
-    deadlines. There is nothing in it that two tasks could disturb.
+    In a Cluster, of the node that has `key`.
     """
-
-    _silent_until_s = 0.0
-
-    async def get_connection(
-        self, command_name: object = None, *keys: object, **options: object
-    ) -> AbstractConnection:
-        del command_name, keys, options
-        if time.monotonic() < self._silent_until_s:
-            raise RedisConnectionError("Redis was silent a moment ago")
-        connection: Any = self.get_available_connection()
-        try:
-            await self.ensure_connection(connection)
-        except BaseException as error:
-            if isinstance(error, RedisTimeoutError):
-                self._silent_until_s = time.monotonic() + SILENCE_S
-            await self.release(connection)
-            raise
-        return connection
+    url = parse_redis_url(settings.redis_url)
+    timeout_s = settings.redis_timeout_s
+    if url.layout is Layout.NODE:
+        return node_pool(settings, url)
+    if url.layout is Layout.SENTINEL:
+        find = Sentinels(url, timeout_s=timeout_s).primary
+    else:
+        find = functools.partial(Slots(url, timeout_s=timeout_s).find, key)
+    return FindingPool(url.of(url.nodes[0]), find, **_options(settings))
 
 
-def connection_pool(settings: Settings) -> ConnectionPool:
-    """A pool for commands: every round trip has a deadline, nothing is retried behind our back."""
-    return _Pool.from_url(  # pyright: ignore[reportUnknownMemberType]  # untyped **kwargs
-        settings.redis_url,
-        socket_timeout=settings.redis_timeout_s,
-        socket_connect_timeout=settings.redis_timeout_s,
-        # Above any number of concurrent commands that one process sends.
-        max_connections=256,
-    )
+def node_pool(settings: Settings, url: RedisUrl, node: Node | None = None) -> ConnectionPool:
+    """The same for a node of a Cluster; without `node`, for the only one."""
+    options = _options(settings)
+    if node is not None:
+        options["parser_class"] = ClusterParser  # knows MOVED and its like
+    return Pool.from_url(url.of(node), **options)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "socket_timeout": settings.redis_timeout_s,
+        "socket_connect_timeout": settings.redis_timeout_s,
+        "max_connections": MAX_CONNECTIONS,
+    }
 
 
 @contextlib.asynccontextmanager
 async def open_redis(settings: Settings) -> AsyncGenerator[Redis, None]:
     """Open a client (lazily: the first command connects) and close it at the end."""
-    pool = connection_pool(settings)
-    client = Redis(connection_pool=pool)
+    url = parse_redis_url(settings.redis_url)
+    if url.layout is Layout.CLUSTER:
+        slots = Slots(url, timeout_s=settings.redis_timeout_s)
+        client = Cluster(slots, functools.partial(node_pool, settings, url), url.nodes[0])
+    else:
+        client = Redis(connection_pool=connection_pool(settings))
     try:
         yield client
     finally:
         await client.aclose()
-        await pool.disconnect()
+        await cast("ConnectionPool", client.connection_pool).disconnect()
+
+
+def publishing_script(redis: Redis, script: str) -> AsyncScript:
+    """Register a script that publishes: `{publish}` in it stands for the command.
+
+    In a Cluster that is SPUBLISH; PUBLISH would go to all nodes.
+    """
+    command = "SPUBLISH" if isinstance(redis, Cluster) else "PUBLISH"
+    return redis.register_script(script.replace("{publish}", command))

@@ -15,6 +15,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.redis_url import parse_redis_url
+
 LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 AllowedDocuments = Literal["any", "registered"]
@@ -35,7 +37,10 @@ class Settings(BaseSettings):
         repr=False, description="postgresql://user:password@host:5432/mintari"
     )
     redis_url: str = Field(
-        repr=False, description="redis://host:6379/0, rediss:// or unix:///path?db=0"
+        repr=False,
+        description="redis://host:6379/0, unix:///path?db=0,"
+        " redis+sentinel://host1:26379,host2:26379/0?service=mymaster or"
+        " redis+cluster://host1:6379,host2:6379; rediss with TLS.",
     )
     storage_url: str = Field(
         description="Where pictures live: file:///an/absolute/folder, supabase://bucket or"
@@ -457,6 +462,12 @@ class Settings(BaseSettings):
             return value
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         return {name.strip(): number.strip() for name, _, number in pairs}
+
+    @field_validator("redis_url")
+    @classmethod
+    def _can_be_taken_apart(cls, value: str) -> str:
+        parse_redis_url(value)
+        return value
 
     @field_validator("auth_secret", "url_signing_secret")
     @classmethod

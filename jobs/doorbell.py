@@ -26,7 +26,7 @@ from arq.jobs import deserialize_job_raw, serialize_job
 from arq.worker import Worker, func
 
 from core.log import get_logger
-from core.redis import REDIS_DOWN, connection_pool
+from core.redis import REDIS_DOWN, connection_pool, publishing_script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -76,7 +76,7 @@ for number = 2, #KEYS do
     redis.call('PSETEX', KEYS[number], ttl_ms, ARGV[number * 2 + 1])
     redis.call('ZADD', KEYS[1], score, ARGV[number * 2])
 end
-redis.call('PUBLISH', wake, '')
+redis.call('{publish}', wake, '')
 """
 
 
@@ -85,7 +85,7 @@ class Doorbell:
 
     def __init__(self, redis: Redis, channels: Channels) -> None:
         self._channels = channels
-        self._enqueue = redis.register_script(_ENQUEUE)
+        self._enqueue = publishing_script(redis, _ENQUEUE)
         self._gathering: list[Ring] | None = None
 
     async def ring(self, rings: Iterable[Ring]) -> None:
@@ -112,7 +112,7 @@ class Doorbell:
         arguments: list[str | int | bytes] = [*(RING_TTL_MS, now_ms, self._channels.wake)]
         for ring in rings:
             job_id = str(ring.job_id)
-            arq_id = f"{job_id}:{ring.attempt}"
+            arq_id = self._channels.ring(ring.job_id, ring.attempt)
             keys.append(job_key_prefix + arq_id)
             arguments += (arq_id, _payload(job_id, ring.attempt, now_ms))
         try:
@@ -205,7 +205,7 @@ def _bell_worker(
     free_slots: Callable[[], int],
     wake: asyncio.Event,
 ) -> BellWorker:
-    pool = connection_pool(settings)
+    pool = connection_pool(settings, channels.queue)
     redis = ArqRedis(
         pool,
         job_serializer=msgspec.json.encode,

@@ -15,7 +15,7 @@ import msgspec
 
 from core.errors import JobNotFound
 from core.log import get_logger
-from core.pubsub import Subscriber
+from core.shards import subscriber
 from db.jobs import read_jobs_of_any_user, read_versions
 from jobs.changes import JobChange, after, apply, change_of, decode, gone
 from jobs.snapshots import Snapshots
@@ -111,7 +111,7 @@ class Feed:
         self._followed: dict[UUID, FollowedJob] = {}
         self._by_channel: dict[bytes, FollowedJob] = {}
         self._stale = asyncio.Event()
-        self._subscriber = Subscriber(settings, self._on_message, self._stale.set, self._end_batch)
+        self._subscriber = subscriber(settings, self._on_message, self._stale.set, self._end_batch)
         self._snapshots = Snapshots(self._read)
         self.on_batch: Callable[[], None] = lambda: None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from core.log import get_logger
-from core.redis import REDIS_DOWN
+from core.redis import REDIS_DOWN, publishing_script
 from jobs.changes import decode, encode
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ local kept = redis.call('HGET', KEYS[1], 'version')
 if kept and tonumber(kept) >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'change', ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('PUBLISH', KEYS[1], ARGV[2])
+redis.call('{publish}', KEYS[1], ARGV[2])
 return 1
 """
 
@@ -41,7 +41,7 @@ class Publisher:
         self._redis = redis
         self._metrics = metrics
         self._channels = channels
-        self._script = redis.register_script(_PUBLISH)
+        self._script = publishing_script(redis, _PUBLISH)
 
     async def publish(self, changes: Iterable[JobChange]) -> bool:
         """Publish changes in one round trip; False when Redis is away (nothing is raised)."""

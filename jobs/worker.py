@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.ids import parse_id
 from core.log import get_logger
 from core.patience import persevere
-from core.pubsub import Subscriber
+from core.shards import subscriber
 from core.stopping import cancel_for_good
 from db.engine import is_database_down
 from db.lifecycle import find_held, take_over
@@ -63,7 +63,7 @@ class Worker:
         async with asyncio.TaskGroup() as jobs:
             outbox = Outbox(self._kit.publisher)
             runner = Runner(self._kit, outbox, jobs, self._wake)
-            ears = Subscriber(
+            ears = subscriber(
                 self._kit.settings,
                 lambda channel, data: self._on_message(runner, channel, data),
                 self._wake.set,

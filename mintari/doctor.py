@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import SecretStr, ValidationError
 
@@ -48,11 +48,13 @@ def examine(show: Show) -> bool:
             show(_line("FAIL", "settings", line))
         return False
     show(_line("ok", "settings", "every variable can be read"))
-    results += [
-        _report(show, name, lambda check=check: asyncio.run(_in_time(check(settings))), settings)
-        for name, check in CHECKS
-    ]
+    results += [run_check(show, name, settings) for name in CHECKS]
     return all(results)
+
+
+def run_check(show: Show, name: str, settings: Settings) -> bool:
+    """Run one check and show its line; True when all is well."""
+    return _report(show, name, lambda: asyncio.run(_in_time(CHECKS[name](settings))), settings)
 
 
 def settings_here(show: Show) -> Settings:
@@ -112,8 +114,11 @@ def _secrets(settings: Settings) -> set[str]:
     found |= set(settings.webhook_keys)
     for value in values:
         if isinstance(value, str) and "://" in value:
-            password = urlsplit(value).password or ""
+            parts = urlsplit(value)
+            written = parse_qsl(parts.query)
+            password = parts.password or ""
             found |= {password, unquote(password)}
+            found |= {text for name, text in written if name.endswith("password")}
     return found - {""}
 
 
@@ -160,19 +165,12 @@ async def _migrations(settings: Settings) -> str:
 
 
 async def _redis(settings: Settings) -> str:
-    from core.redis import REDIS_DOWN, open_redis
+    from mintari.redis_check import RedisProblem, check_redis
 
     try:
-        async with open_redis(settings) as redis:
-            info = await redis.info("server")  # pyright: ignore[reportUnknownMemberType]  # **kwargs
-    except (*REDIS_DOWN, ValueError) as error:
-        raise Unwell(
-            f"{type(error).__name__}: {error}. Is Redis or Valkey up at"
-            f" {_place(settings.redis_url)}, and is the password in REDIS_URL right?"
-        ) from error
-    name = "Valkey" if "valkey_version" in info else "Redis"
-    version = info.get("valkey_version") or info.get("redis_version")
-    return f"{name} {version} at {_place(settings.redis_url)}"
+        return f"{await check_redis(settings)} at {_place(settings.redis_url)}"
+    except RedisProblem as error:
+        raise Unwell(f"at {_place(settings.redis_url)}: {error}") from error
 
 
 async def _storage(settings: Settings) -> str:
@@ -269,8 +267,8 @@ def _place(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "unix" or not parts.hostname:
         return parts.path if parts.scheme == "unix" else f"the socket of {parts.query or url}"
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.hostname}{port}{parts.path}"
+    # As written: there may be several hosts.
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 async def _prices(settings: Settings) -> str:
@@ -334,18 +332,18 @@ async def _traces(settings: Settings) -> str:
     return f"taken at {_place(endpoint)}"
 
 
-CHECKS: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
-    ("database", _database),
-    ("migrations", _migrations),
-    ("redis", _redis),
-    ("storage", _storage),
-    ("provider", _provider),
-    ("auth", _auth),
-    ("port", _port),
-    ("metrics", _metrics),
-    ("documents", _documents),
-    ("traces", _traces),
-    ("prices", _prices),
-    ("webhooks", _webhooks),
-)
+CHECKS: dict[str, Callable[[Settings], Awaitable[str]]] = {
+    "database": _database,
+    "migrations": _migrations,
+    "redis": _redis,
+    "storage": _storage,
+    "provider": _provider,
+    "auth": _auth,
+    "port": _port,
+    "metrics": _metrics,
+    "documents": _documents,
+    "traces": _traces,
+    "prices": _prices,
+    "webhooks": _webhooks,
+}
 """Every check by name. A check returns what is well, and raises Unwell (or anything)."""

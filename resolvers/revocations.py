@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from core.log import get_logger
-from core.pubsub import Subscriber
+from core.shards import subscriber
 from db.revocations import read_revocations
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Revocations:
         self._newest_s = 0.0
         self._changed = asyncio.Event()
         self._stale = asyncio.Event()
-        self._subscriber = Subscriber(settings, self._on_message, self._stale.set)
+        self._subscriber = subscriber(settings, self._on_message, self._stale.set)
 
     def _on_message(self, _channel: bytes, _data: bytes) -> None:
         # The message says only that there is something to read: Postgres is the truth.

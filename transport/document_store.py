@@ -38,8 +38,9 @@ _log = get_logger(__name__)
 class DocumentStore:
     """The registered documents of one deployment. Without Redis, those of this process."""
 
-    def __init__(self, prefix: str) -> None:
-        self._index = f"{prefix}:documents"
+    def __init__(self, index: str) -> None:
+        """`index` is a key with a hash tag: all that it names is beside it in a Cluster."""
+        self._index = index
         self._kept: OrderedDict[str, str] = OrderedDict()
 
     def at_hand(self, sha256: str) -> str | None:

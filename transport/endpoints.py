@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobs.channels import Channels
 from schema.build import build_schema
 from transport.compiled.plans import Plans
 from transport.document_store import DocumentStore
@@ -57,7 +58,7 @@ def open_operations(settings: Settings, tracing: Tracing) -> Operations:
     traced = [lambda: TracedOperations(tracing)] if tracing.is_on else []
     schema = build_schema([Masking, lambda: CheckedDocuments(documents[0]), *traced])
     documents.append(checked_documents(settings, schema, registered))
-    store = DocumentStore(settings.redis_prefix)
+    store = DocumentStore(Channels(settings.redis_prefix).documents)
     return Operations(
         schema=schema,
         documents=documents[0],

@@ -35,7 +35,7 @@ async def breakers_of(settings: Settings) -> AsyncGenerator[tuple[Breakers, Redi
 
 
 async def keys_of(redis: Redis, settings: Settings) -> list[bytes]:
-    pattern = f"{settings.redis_prefix}:breaker:*"
+    pattern = f"{{{settings.redis_prefix}:breaker}}:*"
     return await cast("Any", redis).keys(pattern)
 
 

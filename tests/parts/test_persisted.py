@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from jobs.channels import Channels
 from tests.conftest import running_api
 from transport.manifest import DocumentsFileError, load_documents
 
@@ -115,7 +116,7 @@ async def test_what_is_stored_has_an_end(
         for text in texts:
             assert await post(api, automatic(text, query=text)) == (200, ANN)
         redis = api.service.redis
-        index = f"{settings.redis_prefix}:documents"
+        index = Channels(settings.redis_prefix).documents
         kept = [await redis.exists(f"{index}:{sha256(text)}") for text in texts]
         assert kept == [0, 0, 1, 1, 1]
         assert await redis.zcard(index) == 3

@@ -137,9 +137,7 @@ async def test_no_key_in_redis_lives_for_ever(settings: Settings) -> None:
         await ann.ask(cancel, id=generation["id"])
         async with open_redis(settings) as redis:
             job_id = generation["jobs"][0]["id"]
-            keys = [
-                Channels(settings.redis_prefix).job(job_id),
-                f"arq:job:{job_id}:0",
-            ]
+            channels = Channels(settings.redis_prefix)
+            keys = [channels.job(job_id), f"arq:job:{channels.ring(job_id, 0)}"]
             ttls_s = [await redis.ttl(key) for key in keys]
             assert all(0 < ttl_s <= 86_400 for ttl_s in ttls_s), ttls_s

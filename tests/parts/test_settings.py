@@ -47,6 +47,12 @@ def test_defaults_are_as_users_have_them(make_settings: Callable[..., Settings])
         {"log_format": "xml"},
         {"gen_on_unknown_outcome": "guess"},
         {"api_port": 70000},
+        {"redis_url": "http://h"},
+        {"redis_url": "redis+sentinel:///0"},
+        {"redis_url": "redis+sentinel://h:port/0"},
+        {"redis_url": "unix+sentinel://h"},
+        {"redis_url": "redis+cluster://h/1"},
+        {"redis_url": "redis+cluster://h?db=1"},
     ],
 )
 def test_wrong_values_are_refused(
