@@ -17,7 +17,8 @@ class Channels:
         self.control = f"{prefix}:control"
         self.revoked = f"{prefix}:revoked"
         self.queue = f"{prefix}:queue"
-        self._job = f"{prefix}:job:"
+        # Another name than the release before: its changes were written in another way.
+        self._job = f"{prefix}:change:"
         self._breaker = f"{prefix}:breaker:"
 
     def job(self, job_id: UUID) -> str:

@@ -17,16 +17,17 @@ from core.errors import JobNotFound
 from core.log import get_logger
 from core.pubsub import Subscriber
 from db.jobs import read_jobs_of_any_user, read_versions
-from jobs.changes import JobChange, after, apply, change_of, decode, gone
+from jobs.changes import after, apply, change_of, gone, hear, read_rest
 from jobs.snapshots import Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from core.settings import Settings
     from db.engine import Database
     from db.records import JobRecord
+    from jobs.changes import JobChange, JobRest
     from jobs.channels import Channels
     from jobs.publisher import Publisher
 
@@ -39,7 +40,7 @@ _log = get_logger(__name__)
 
 
 class Listener(Protocol):
-    """Who follows jobs. Must be hashable; is told on the event loop and must not block."""
+    """Who follows jobs. Is told on the event loop and must not block."""
 
     def on_change(self, job: FollowedJob, change: JobChange) -> None:
         """A job that it listens to has a higher version."""
@@ -53,7 +54,7 @@ class FollowedJob:
     moves the progress, followers show little else.
     """
 
-    __slots__ = ("_early", "id", "listeners", "newest", "read")
+    __slots__ = ("_early", "_heard", "_rest", "id", "listeners", "newest", "read")
 
     def __init__(self, job_id: UUID) -> None:
         self.id = job_id
@@ -62,7 +63,11 @@ class FollowedJob:
         self.newest: JobChange | None = None
         """What can change, at the highest known version; None until it was read."""
         self._early: JobChange | None = None  # came while the record was being read
-        self.listeners: dict[Listener, None] = {}
+        # The rest that was heard last, and what it says: kept, as most changes repeat it.
+        self._heard: msgspec.Raw | None = None
+        self._rest: JobRest | None = None
+        # No set: there are one or two, and a tuple is looked through in a third of the time.
+        self.listeners: tuple[Listener, ...] = ()
 
     @property
     def record(self) -> JobRecord | None:
@@ -82,6 +87,19 @@ class FollowedJob:
                 self.change(self._early)
         else:
             self.change(change_of(job))
+
+    def hear(self, data: bytes) -> None:
+        """Take in a change that was published. Raises msgspec.DecodeError."""
+        heard = hear(data)
+        if self._rest is None or heard.rest != self._heard:
+            self._rest = self._read_rest(heard.rest)
+            self._heard = heard.rest.copy()
+        self.change(heard.with_rest(self._rest))
+
+    def _read_rest(self, raw: msgspec.Raw) -> JobRest:
+        # By identity followers see that what they made of it still holds.
+        rest = read_rest(raw)
+        return self.newest.rest if self.newest and self.newest.rest == rest else rest
 
     def change(self, change: JobChange) -> None:
         """Take in a change, unless it is not newer than what is known."""
@@ -124,8 +142,8 @@ class Feed:
 
     @property
     def listener_count(self) -> int:
-        """How many listeners there are."""
-        return len({one for followed in self._followed.values() for one in followed.listeners})
+        """How many listeners there are, over all jobs."""
+        return sum(len(followed.listeners) for followed in self._followed.values())
 
     @property
     def followed_count(self) -> int:
@@ -133,31 +151,32 @@ class Feed:
         return len(self._followed)
 
     async def watch(
-        self, job_ids: Sequence[UUID], user_id: str, listener: Listener
-    ) -> list[FollowedJob]:
-        """The jobs, read; from now on the listener is told of higher versions.
+        self, listeners: Mapping[UUID, Listener], user_id: str
+    ) -> dict[UUID, FollowedJob]:
+        """The jobs, read; from now on each one's listener is told of higher versions.
 
         Raises JobNotFound when one of them is not the user's, and what Postgres raises when it is
         away; then nothing is followed.
         """
-        for job_id in job_ids:
+        for job_id, listener in listeners.items():
             self._join(job_id, listener)
         try:
-            unknown = [job_id for job_id in job_ids if not self._is_known(job_id)]
+            unknown = [job_id for job_id in listeners if not self._is_known(job_id)]
             if unknown:
                 await self._snapshots.read(unknown)
-            return [self._snapshot(job_id, user_id) for job_id in job_ids]
+            return {job_id: self._snapshot(job_id, user_id) for job_id in listeners}
         except BaseException:
-            self.unwatch(job_ids, listener)
+            self.unwatch(listeners)
             raise
 
-    def unwatch(self, job_ids: Iterable[UUID], listener: Listener) -> None:
-        """Tell the listener nothing more of these jobs."""
+    def unwatch(self, listeners: Mapping[UUID, Listener]) -> None:
+        """Tell these listeners nothing more of these jobs."""
         left: list[str] = []
-        for job_id in job_ids:
+        for job_id, listener in listeners.items():
             followed = self._followed.get(job_id)
-            if followed is None or followed.listeners.pop(listener, self) is self:
+            if followed is None or listener not in followed.listeners:
                 continue
+            followed.listeners = tuple(one for one in followed.listeners if one is not listener)
             if not followed.listeners:
                 channel = self._channels.job(job_id)
                 del self._followed[job_id], self._by_channel[channel.encode()]
@@ -169,7 +188,7 @@ class Feed:
         if followed is None:
             followed = self._followed[job_id] = FollowedJob(job_id)
             self._by_channel[self._channels.job(job_id).encode()] = followed
-        followed.listeners[listener] = None
+        followed.listeners += (listener,)
 
     def _is_known(self, job_id: UUID) -> bool:
         """Whether what is known of a job is as new as Postgres: only while Redis tells."""
@@ -191,7 +210,7 @@ class Feed:
 
     async def _take_published(self, job_ids: Sequence[UUID]) -> None:
         for change in await self._publisher.newest(job_ids):
-            if followed := self._followed.get(change.id):
+            if followed := self._followed.get(change.rest.id):
                 followed.change(change)
         self._end_batch()
 
@@ -206,7 +225,7 @@ class Feed:
         if followed is None:
             return
         try:
-            followed.change(decode(data))
+            followed.hear(data)
         except msgspec.DecodeError:
             _log.warning("a message that is no change was ignored", size_bytes=len(data))
 
@@ -247,5 +266,5 @@ class Feed:
 
     def _end_deleted(self, job_id: UUID) -> None:
         followed = self._followed.get(job_id)
-        if followed and followed.newest and not followed.newest.state.is_terminal:
+        if followed and followed.newest and not followed.newest.rest.state.is_terminal:
             followed.change(gone(followed.newest))

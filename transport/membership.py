@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 _BEFORE_ID, _BEFORE_RESULT, _AFTER = b'{"id":', b',"type":"next","payload":', b"}"
 _AROUND = len(_BEFORE_ID) + len(_BEFORE_RESULT) + len(_AFTER)
+_RESULT = _BEFORE_RESULT + b"%b" + _AFTER
+
+
+@lru_cache(maxsize=4096)
+def _start(length: int) -> bytes:
+    """A `next` message of so many bytes, up to its id. Most are of a few lengths."""
+    return header(Opcode.TEXT, length) + _BEFORE_ID
 
 
 class SocketWire:
@@ -32,10 +39,10 @@ class SocketWire:
         parts: list[bytes] = []
         tail = b""
         for _, payload in results:
-            length = _AROUND + self._id_length + len(payload)
-            parts.append(tail + header(Opcode.TEXT, length) + _BEFORE_ID)
-            tail = _BEFORE_RESULT + payload + _AFTER
-        return [*parts, tail]
+            parts.append(tail + _start(_AROUND + self._id_length + len(payload)))
+            tail = _RESULT % payload
+        parts.append(tail)
+        return parts
 
 
 _wire_for = lru_cache(maxsize=256)(SocketWire)

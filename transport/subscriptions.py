@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -22,7 +23,7 @@ from transport.projection import compile_projection
 from transport.renderers import Executing, Projecting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from uuid import UUID
 
     import strawberry
@@ -103,7 +104,7 @@ class Subscriptions:
             group = self._make(key, request, document, operation_name, variables)
             self._groups[key] = group
             group.join(member)
-            self._start(group.open(self._app.settings.operation_timeout_s))
+            self.start(group.open(self._app.settings.operation_timeout_s))
         else:
             group.join(member)
         return group
@@ -119,22 +120,14 @@ class Subscriptions:
         execution = self._build(document, operation_name, variables, None)
         viewer, job_ids = self._asked(execution, request, operation_name)
         if projection := self._projection(key, execution):
-            facts = Facts(lambda: make_loaders(self._app, request), self._app.estimates)
+            facts = Facts(partial(make_loaders, self._app, request), self._app.estimates)
             renderer: Renderer = Projecting(projection, facts)
         else:
             context = context_of(self._app, request)
             execution = self._build(document, operation_name, variables, context)
             renderer = Executing(execution, operation_name)
-        return Group(
-            self._app.feed,
-            job_ids,
-            viewer.user_id,
-            renderer,
-            operation_name=operation_name,
-            count_delivered=self._app.metrics.events_delivered.inc,
-            on_changed=self._note,
-            on_empty=lambda: self._forget(key),
-        )
+        feed, user_id = self._app.feed, viewer.user_id
+        return Group(self, key, feed, job_ids, user_id, renderer, operation_name=operation_name)
 
     def _build(
         self,
@@ -184,26 +177,36 @@ class Subscriptions:
                 self._projections.popitem(last=False)
         return self._projections[compiled]
 
-    def _note(self, group: Group) -> None:
-        self._changed.append(group)
-
-    def _forget(self, key: object) -> None:
-        self._groups.pop(key, None)
-
     def _flush(self) -> None:
         changed, self._changed = self._changed, []
+        # Counted once: a metric costs as much as rendering.
+        delivered = 0
         for group in changed:
             try:
-                group.flush()
+                delivered += group.flush()
             except Exception as error:
                 # One group's trouble must not reach the others, nor the connection to Redis.
                 group.fail(error)
-            if group.needs_rendering:
-                self._start(group.render_waiting())
+        self.delivered(delivered)
 
-    def _start(self, work: Any) -> None:
+    # --- what groups call ---
+
+    def changed(self, group: Group) -> None:
+        """Flush the group at the end of this batch of changes."""
+        self._changed.append(group)
+
+    def delivered(self, count: int) -> None:
+        """Count results that were handed out."""
+        self._app.metrics.events_delivered.inc(count)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what must wait."""
         assert self._tasks is not None, "Subscriptions.run is not running"
         self._tasks.create_task(work)
+
+    def forget(self, group: Group) -> None:
+        """There is nobody and nothing left of a group."""
+        self._groups.pop(group.key, None)
 
 
 def _canonical(variables: Mapping[str, Any] | None) -> bytes:
