@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from db.records import JobRecord
 
 
-class JobRest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JobRest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What changes with a state, an attempt or an end. Keys of pictures, never their bytes."""
 
     id: UUID
@@ -55,7 +55,7 @@ class JobRest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: datetime | None = None
 
 
-class JobChange(msgspec.Struct, frozen=True, array_like=True):
+class JobChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A job's changeable part at one version: what moves while it is painted, and the rest."""
 
     version: int
@@ -73,10 +73,6 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
     stage: Stage | None
     preview_key: str | None
     rest: msgspec.Raw
-
-    def with_rest(self, rest: JobRest) -> JobChange:
-        """The change, its rest read."""
-        return JobChange(self.version, self.progress, self.stage, self.preview_key, rest)
 
 
 _MOVING = ("version", "progress", "stage", "preview_key")
@@ -96,16 +92,9 @@ def change_of(job: JobRecord) -> JobChange:
 
 
 def apply(change: JobChange, job: JobRecord) -> JobRecord:
-    """The job as it is at a change that came through `after`."""
+    """The job as it is at a change."""
     moving = {name: getattr(change, name) for name in _MOVING}
     return msgspec.structs.replace(job, **moving, **msgspec.structs.asdict(change.rest))
-
-
-def after(change: JobChange, newest: JobChange) -> JobChange:
-    """The change as it is shown after `newest`: progress that was shown never goes back."""
-    if change.progress >= newest.progress:
-        return change
-    return msgspec.structs.replace(change, progress=newest.progress)
 
 
 def gone(newest: JobChange) -> JobChange:

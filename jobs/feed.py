@@ -17,7 +17,7 @@ from core.errors import JobNotFound
 from core.log import get_logger
 from core.pubsub import Subscriber
 from db.jobs import read_jobs_of_any_user, read_versions
-from jobs.changes import after, apply, change_of, gone, hear, read_rest
+from jobs.changes import JobChange, apply, change_of, gone, hear, read_rest
 from jobs.snapshots import Snapshots
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from db.engine import Database
     from db.records import JobRecord
-    from jobs.changes import JobChange, JobRest
+    from jobs.changes import JobRest
     from jobs.channels import Channels
     from jobs.publisher import Publisher
 
@@ -94,7 +94,8 @@ class FollowedJob:
         if self._rest is None or heard.rest != self._heard:
             self._rest = self._read_rest(heard.rest)
             self._heard = heard.rest.copy()
-        self.change(heard.with_rest(self._rest))
+        rest = self._rest
+        self.change(JobChange(heard.version, heard.progress, heard.stage, heard.preview_key, rest))
 
     def _read_rest(self, raw: msgspec.Raw) -> JobRest:
         # By identity followers see that what they made of it still holds.
@@ -108,7 +109,10 @@ class FollowedJob:
             if self._early is None or self._early.version < change.version:
                 self._early = change
         elif change.version > newest.version:
-            self.newest = change = after(change, newest)
+            if change.progress < newest.progress:
+                # Progress that was shown never goes back.
+                change = msgspec.structs.replace(change, progress=newest.progress)
+            self.newest = change
             for listener in self.listeners:
                 listener.on_change(self, change)
 

@@ -60,9 +60,8 @@ class Member(Protocol):
 class Keeper(Protocol):
     """Who keeps the groups."""
 
-    def changed(self, group: Group) -> None:
-        """Call the group's `flush` at the end of this batch of changes."""
-        ...
+    changed: list[Group]
+    """Groups whose `flush` is called at the end of this batch of changes."""
 
     def delivered(self, count: int) -> None:
         """So many results were handed out."""
@@ -96,9 +95,29 @@ class Frame(Rendered):
         self.group = group
 
     def on_change(self, job: FollowedJob, change: JobChange) -> None:
-        """The job has a newer version."""
+        """The job has a newer version: its result is handed out with this batch, or later."""
         del job
-        self.group.on_change(self, change)
+        group = self.group
+        try:
+            payload = None if group.must_wait else group.render(self, change)
+        except Exception as error:
+            # One group's trouble must not reach the others, nor the connection to Redis.
+            group.fail(error)
+            return
+        if payload is None:
+            group.wait(self, change)
+            return
+        if not group.results:
+            group.keeper.changed.append(group)
+        group.results.append(self.show(change, payload))
+
+    def show(self, change: JobChange, payload: bytes) -> Result:
+        """Note what members are sent."""
+        if change.rest is not self.change.rest:
+            self.group.alive += _is_alive(change) - _is_alive(self.change)
+        self.change = change
+        self.payload = payload
+        return (self.job.id, payload)
 
 
 class Group:
@@ -112,20 +131,22 @@ class Group:
     """
 
     __slots__ = (
-        "_alive",
-        "_changed",
         "_feed",
+        "_first",
         "_frames",
         "_is_open",
         "_is_over",
-        "_is_rendering",
-        "_keeper",
-        "_members",
         "_operation_name",
+        "_others",
         "_renderer",
         "_user_id",
         "_waiting",
+        "alive",
+        "keeper",
         "key",
+        "must_wait",
+        "render",
+        "results",
     )
 
     def __init__(
@@ -139,37 +160,54 @@ class Group:
         *,
         operation_name: str | None,
     ) -> None:
-        self._keeper = keeper
+        self.keeper = keeper
         self.key = key
         self._feed = feed
         self._frames = {job_id: Frame(self) for job_id in job_ids}
-        self._alive = len(self._frames)
+        self.alive = len(self._frames)
+        """How many of its jobs have not ended, as members know them."""
         self._user_id = user_id
         self._renderer = renderer
+        self.render = renderer.now
         self._operation_name = operation_name
-        self._members: dict[Member, None] = {}
-        self._changed: list[tuple[Frame, JobChange]] = []
+        # Most groups have one member: they need no dictionary.
+        self._first: Member | None = None
+        self._others: dict[Member, None] | None = None
+        self.results: list[Result] = []
+        """Of this batch of changes."""
+        self._waiting: dict[Frame, JobChange] = {}
+        self.must_wait = True
+        """Whether versions wait: the group is not open yet, or rendering what had to wait."""
         self._is_open = False
         self._is_over = False
-        self._waiting: dict[Frame, JobChange] = {}
-        self._is_rendering = False
 
     @property
-    def size(self) -> int:
-        """How many members it has."""
-        return len(self._members)
+    def members(self) -> list[Member]:
+        """Its members."""
+        if self._first is None:
+            return []
+        return [self._first, *(self._others or ())]
 
     def join(self, member: Member) -> None:
         """Add a member; it gets its snapshot now, or when the group opens."""
-        self._members[member] = None
+        if self._first is None:
+            self._first = member
+        else:
+            self._others = self._others or {}
+            self._others[member] = None
         if self._is_open:
-            results = [(frame.job.id, frame.payload) for frame in self._frames.values()]
-            self._keeper.delivered(len(results))
+            results = self._newest()
             member.deliver(results, member.wire.parts(results))
+            self.keeper.delivered(len(results))
 
     def leave(self, member: Member) -> None:
         """Send nothing more to a member. The last one closes the group."""
-        if self._members.pop(member, self) is None and not self._members:
+        if self._others:
+            if member is self._first:
+                self._first, _ = self._others.popitem()
+            else:
+                self._others.pop(member, None)
+        elif member is self._first:
             self._close()
 
     async def open(self, timeout_s: float) -> None:
@@ -180,113 +218,84 @@ class Group:
         except Exception as error:
             self.fail(error)
             return
-        self._is_open = True
         if not self._is_over:
-            self._keeper.delivered(self._show(results) + self.flush())
+            self._is_open = True
+            self.keeper.delivered(self._show(results))
+            await self._render_waiting()
 
     async def _snapshot(self) -> list[Result]:
         jobs = await self._feed.watch(self._frames, self._user_id)
-        versions: list[tuple[Frame, JobChange]] = []
         for job_id, job in jobs.items():
-            frame = self._frames[job_id]
-            frame.job = job
             assert job.newest is not None
-            versions.append((frame, job.newest))
-        payloads = [self._renderer.now(frame, change) for frame, change in versions]
+            frame = self._frames[job_id]
+            frame.job, frame.change = job, job.newest
+        frames = list(self._frames.values())
+        self.alive = sum(_is_alive(frame.change) for frame in frames)
+        payloads = [self.render(frame, frame.change) for frame in frames]
         if None in payloads:
-            soon = [self._renderer.soon(frame, change) for frame, change in versions]
+            soon = (self._renderer.soon(frame, frame.change) for frame in frames)
             payloads = await asyncio.gather(*soon)
-        results: list[Result] = []
-        for (frame, change), payload in zip(versions, payloads, strict=True):
+        for frame, payload in zip(frames, payloads, strict=True):
             assert payload is not None
-            frame.change = change
             frame.payload = payload
-            self._alive -= not _is_alive(change)
-            results.append((frame.job.id, payload))
-        return results
+        return self._newest()
 
-    def on_change(self, frame: Frame, change: JobChange) -> None:
-        """A job has a newer version."""
-        if not self._changed:
-            self._keeper.changed(self)
-        self._changed.append((frame, change))
+    def _newest(self) -> list[Result]:
+        return [(frame.job.id, frame.payload) for frame in self._frames.values()]
+
+    def wait(self, frame: Frame, change: JobChange) -> None:
+        """Show a version when it can be rendered."""
+        # Newest only: what is slow to render must not pile up.
+        self._waiting[frame] = change
+        if not self.must_wait:
+            self.must_wait = True
+            self.keeper.start(self._render_waiting())
 
     def flush(self) -> int:
-        """Show what has changed since the last call, as far as it can be rendered at once.
-
-        Returns how many results were handed out.
-        """
-        if not self._is_open or self._is_over:
-            return 0
-        changed, self._changed = self._changed, []
-        results: list[Result] = []
-        for frame, change in changed:
-            if change.version <= frame.change.version:
-                continue  # it came before the snapshot
-            payload = None
-            if not self._waiting and not self._is_rendering:
-                payload = self._renderer.now(frame, change)
-            if payload is None:
-                # Newest only: what is slow to render must not pile up.
-                self._waiting[frame] = change
-            else:
-                results.append(self._shown(frame, change, payload))
-        if self._waiting and not self._is_rendering:
-            self._is_rendering = True
-            self._keeper.start(self._render_waiting())
-        return self._show(results)
-
-    def _shown(self, frame: Frame, change: JobChange, payload: bytes) -> Result:
-        """Note what members are sent."""
-        if change.rest is not frame.change.rest:
-            self._alive += _is_alive(change) - _is_alive(frame.change)
-        frame.change = change
-        frame.payload = payload
-        return (frame.job.id, payload)
+        """Hand out the results of a batch of changes; returns how many."""
+        results, self.results = self.results, []
+        return 0 if self._is_over else self._show(results)
 
     async def _render_waiting(self) -> None:
         """Show what had to wait for a read. Never raises: members are told."""
         try:
             while self._waiting and not self._is_over:
-                versions = list(self._waiting.items())
-                self._waiting.clear()
-                payloads = await asyncio.gather(*(self._renderer.soon(*one) for one in versions))
+                waiting, self._waiting = self._waiting, {}
+                # What was told before the snapshot was read is no news.
+                news = [one for one in waiting.items() if one[1].version > one[0].change.version]
+                payloads = await asyncio.gather(*(self._renderer.soon(*one) for one in news))
                 if not self._is_over:
-                    results = [
-                        self._shown(*version, payload)
-                        for version, payload in zip(versions, payloads, strict=True)
-                    ]
-                    self._keeper.delivered(self._show(results))
+                    shown = zip(news, payloads, strict=True)
+                    results = [frame.show(change, it) for (frame, change), it in shown]
+                    self.keeper.delivered(self._show(results))
         except Exception as error:
             self.fail(error)
         finally:
-            self._is_rendering = False
+            self.must_wait = False
 
     def _show(self, results: list[Result]) -> int:
         """Hand results out; returns how many, once for each member."""
-        count = len(self._members)
-        if count == 1:
-            (member,) = self._members
-            if results:
-                member.deliver(results, member.wire.parts(results))
-        elif results:
+        others, first = self._others, self._first
+        if results and others:
             self._share(results)
+        elif results and first is not None:
+            first.deliver(results, first.wire.parts(results))
         # What came before the snapshot may have been all that kept it from its end.
-        if not self._alive and not self._waiting and not self._changed:
+        if not self.alive and not self._waiting:
             self._end()
-        return count * len(results)
+        return len(results) * (1 + len(others)) if others else len(results)
 
     def _share(self, results: list[Result]) -> None:
         parts: dict[Wire, list[bytes]] = {}
-        # As a list: whoever cannot be written to any more leaves while this goes on.
-        for member in list(self._members):
+        # A list of its own: whoever cannot be written to any more leaves while this goes on.
+        for member in self.members:
             wire = member.wire
             if wire not in parts:
                 parts[wire] = wire.parts(results)
             member.deliver(results, parts[wire])
 
     def _end(self) -> None:
-        members = list(self._members)
+        members = self.members
         self._close()
         for member in members:
             member.end()
@@ -295,7 +304,7 @@ class Group:
         """End with an error; members are told what they may know of it."""
         located = GraphQLError(str(error), path=["jobProgress"], original_error=error)
         formatted: Any = mask(located, self._operation_name).formatted
-        members = list(self._members)
+        members = self.members
         self._close()
         for member in members:
             member.fail([formatted])
@@ -304,9 +313,9 @@ class Group:
         if self._is_over:
             return
         self._is_over = True
-        self._members.clear()
+        self._first = self._others = None
         self._feed.unwatch(self._frames)
-        self._keeper.forget(self)
+        self.keeper.forget(self)
 
 
 def _is_alive(change: JobChange) -> bool:

@@ -29,17 +29,21 @@ def _start(length: int) -> bytes:
 class SocketWire:
     """`next` messages as text frames, for ids of one length: only that is in a frame's header."""
 
-    __slots__ = ("_id_length",)
+    __slots__ = ("_around",)
 
     def __init__(self, id_length: int) -> None:
-        self._id_length = id_length
+        self._around = _AROUND + id_length
 
     def parts(self, results: Sequence[Result]) -> list[bytes]:
         """What is between the ids."""
+        if len(results) == 1:
+            # As below, in two thirds of the time.
+            payload = results[0][1]
+            return [_start(self._around + len(payload)), _RESULT % payload]
         parts: list[bytes] = []
         tail = b""
         for _, payload in results:
-            parts.append(tail + _start(_AROUND + self._id_length + len(payload)))
+            parts.append(tail + _start(self._around + len(payload)))
             tail = _RESULT % payload
         parts.append(tail)
         return parts

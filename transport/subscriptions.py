@@ -56,7 +56,8 @@ class Subscriptions:
         self._core = core_schema(schema)
         self._app = app
         self._groups: dict[object, Group] = {}
-        self._changed: list[Group] = []
+        self.changed: list[Group] = []
+        """Groups with results to hand out at the end of this batch of changes."""
         self._projections: OrderedDict[object, Projection | None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         app.metrics.subscriptions.set_function(lambda: self.member_count)
@@ -81,7 +82,7 @@ class Subscriptions:
     @property
     def member_count(self) -> int:
         """How many subscriptions there are."""
-        return sum(group.size for group in self._groups.values())
+        return sum(len(group.members) for group in self._groups.values())
 
     def join(
         self,
@@ -178,7 +179,7 @@ class Subscriptions:
         return self._projections[compiled]
 
     def _flush(self) -> None:
-        changed, self._changed = self._changed, []
+        changed, self.changed = self.changed, []
         # Counted once: a metric costs as much as rendering.
         delivered = 0
         for group in changed:
@@ -190,10 +191,6 @@ class Subscriptions:
         self.delivered(delivered)
 
     # --- what groups call ---
-
-    def changed(self, group: Group) -> None:
-        """Flush the group at the end of this batch of changes."""
-        self._changed.append(group)
 
     def delivered(self, count: int) -> None:
         """Count results that were handed out."""
