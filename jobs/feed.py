@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -82,7 +83,8 @@ class FollowedJob:
     def learn(self, job: JobRecord) -> None:
         """Take in the job as Postgres has it."""
         if self.read is None:
-            self.read, self.newest = job, change_of(job)
+            self.read = _compact(job, self.id)
+            self.newest = change_of(self.read)
             if self._early is not None:
                 self.change(self._early)
         else:
@@ -117,6 +119,17 @@ class FollowedJob:
                 listener.on_change(self, change)
 
 
+def _compact(job: JobRecord, job_id: UUID) -> JobRecord:
+    """The same job without copies of what many have: a quarter of a kilobyte each."""
+    return msgspec.structs.replace(
+        job,
+        id=job_id,
+        user_id=sys.intern(job.user_id),
+        provider=sys.intern(job.provider),
+        model=sys.intern(job.model),
+    )
+
+
 class Feed:
     """The hub. `run` must be running for snapshots and changes to arrive.
 
@@ -130,8 +143,8 @@ class Feed:
         self._database = database
         self._publisher = publisher
         self._channels = channels
-        self._followed: dict[UUID, FollowedJob] = {}
-        self._by_channel: dict[bytes, FollowedJob] = {}
+        self._followed: dict[bytes, FollowedJob] = {}
+        """By their channels, as messages name them."""
         self._stale = asyncio.Event()
         self._subscriber = Subscriber(settings, self._on_message, self._stale.set, self._end_batch)
         self._snapshots = Snapshots(self._read)
@@ -162,13 +175,15 @@ class Feed:
         Raises JobNotFound when one of them is not the user's, and what Postgres raises when it is
         away; then nothing is followed.
         """
-        for job_id, listener in listeners.items():
-            self._join(job_id, listener)
+        jobs = {job_id: self._join(job_id, one) for job_id, one in listeners.items()}
         try:
-            unknown = [job_id for job_id in listeners if not self._is_known(job_id)]
+            unknown = [job_id for job_id, job in jobs.items() if not self._is_known(job)]
             if unknown:
                 await self._snapshots.read(unknown)
-            return {job_id: self._snapshot(job_id, user_id) for job_id in listeners}
+            for job_id, job in jobs.items():
+                if job.read is None or job.read.user_id != user_id:
+                    raise JobNotFound(f"There is no job {job_id}.")
+            return jobs
         except BaseException:
             self.unwatch(listeners)
             raise
@@ -177,32 +192,30 @@ class Feed:
         """Tell these listeners nothing more of these jobs."""
         left: list[str] = []
         for job_id, listener in listeners.items():
-            followed = self._followed.get(job_id)
+            channel = self._channels.job(job_id)
+            followed = self._followed.get(channel.encode())
             if followed is None or listener not in followed.listeners:
                 continue
             followed.listeners = tuple(one for one in followed.listeners if one is not listener)
             if not followed.listeners:
-                channel = self._channels.job(job_id)
-                del self._followed[job_id], self._by_channel[channel.encode()]
+                del self._followed[channel.encode()]
                 left.append(channel)
         self._subscriber.unsubscribe(left)
 
-    def _join(self, job_id: UUID, listener: Listener) -> None:
-        followed = self._followed.get(job_id)
+    def _join(self, job_id: UUID, listener: Listener) -> FollowedJob:
+        channel = self._channels.job(job_id).encode()
+        followed = self._followed.get(channel)
         if followed is None:
-            followed = self._followed[job_id] = FollowedJob(job_id)
-            self._by_channel[self._channels.job(job_id).encode()] = followed
+            followed = self._followed[channel] = FollowedJob(job_id)
         followed.listeners += (listener,)
-
-    def _is_known(self, job_id: UUID) -> bool:
-        """Whether what is known of a job is as new as Postgres: only while Redis tells."""
-        return self._subscriber.connected and self._followed[job_id].read is not None
-
-    def _snapshot(self, job_id: UUID, user_id: str) -> FollowedJob:
-        followed = self._followed.get(job_id)
-        if followed is None or followed.read is None or followed.read.user_id != user_id:
-            raise JobNotFound(f"There is no job {job_id}.")
         return followed
+
+    def _find(self, job_id: UUID) -> FollowedJob | None:
+        return self._followed.get(self._channels.job(job_id).encode())
+
+    def _is_known(self, job: FollowedJob) -> bool:
+        """Whether what is known of a job is as new as Postgres: only while Redis tells."""
+        return self._subscriber.connected and job.read is not None
 
     async def _read(self, job_ids: Sequence[UUID]) -> None:
         """Read the truth about jobs whose changes are listened to from now on."""
@@ -214,18 +227,18 @@ class Feed:
 
     async def _take_published(self, job_ids: Sequence[UUID]) -> None:
         for change in await self._publisher.newest(job_ids):
-            if followed := self._followed.get(change.rest.id):
+            if followed := self._find(change.rest.id):
                 followed.change(change)
         self._end_batch()
 
     def _learn(self, jobs: Iterable[JobRecord]) -> None:
         for job in jobs:
-            if followed := self._followed.get(job.id):
+            if followed := self._find(job.id):
                 followed.learn(job)
         self._end_batch()
 
     def _on_message(self, channel: bytes, data: bytes) -> None:
-        followed = self._by_channel.get(channel)
+        followed = self._followed.get(channel)
         if followed is None:
             return
         try:
@@ -251,8 +264,8 @@ class Feed:
 
     async def _reconcile(self) -> None:
         known = {
-            job_id: followed.newest.version
-            for job_id, followed in self._followed.items()
+            followed.id: followed.newest.version
+            for followed in self._followed.values()
             if followed.newest is not None
         }
         if not known:
@@ -269,6 +282,6 @@ class Feed:
         self._end_batch()
 
     def _end_deleted(self, job_id: UUID) -> None:
-        followed = self._followed.get(job_id)
+        followed = self._find(job_id)
         if followed and followed.newest and not followed.newest.rest.state.is_terminal:
             followed.change(gone(followed.newest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -99,7 +100,8 @@ class Subscriptions:
         Raises RefusedError.
         """
         viewer_id = request.viewer.user_id if request.viewer else None
-        key = (text, operation_name, viewer_id, _canonical(variables))
+        # Each client sends its own copy of the text: one is kept.
+        key = (sys.intern(text), operation_name, viewer_id, _canonical(variables))
         group = self._groups.get(key)
         if group is None:
             group = self._make(key, request, document, operation_name, variables)
