@@ -62,7 +62,7 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
+class JobRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One frame of a generation."""
 
     id: UUID

@@ -1,11 +1,13 @@
 """What travels when a job changes: the part of a job that can change, nothing else.
 
-Whoever follows a job read its constant part once; a change laid over it gives the whole job.
+Whoever follows a job read its constant part once; a change laid over it gives the whole job. Most
+changes only move the progress: what they move comes first, so that the rest need not be read again.
 """
 
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003  # msgspec reads the annotations
+from typing import TYPE_CHECKING
 from uuid import UUID  # noqa: TC003
 
 import msgspec
@@ -19,27 +21,26 @@ from core.vocabulary import (  # msgspec reads the annotations
     ProgressKind,
     Stage,
 )
-from db.records import JobRecord  # noqa: TC001
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from db.records import JobRecord
 
 
-class JobChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A job's changeable part at one version. Keys of pictures, never their bytes."""
+class JobRest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What changes with a state, an attempt or an end. Keys of pictures, never their bytes."""
 
     id: UUID
-    version: int
     state: JobState
-    progress: int
     progress_kind: ProgressKind
     attempt: int
     retry_count: int
     seed: int
     model: str
-    provider: str | None = None
-    """None only in a change by a worker of the release before."""
+    provider: str
     requested_provider: str | None = None
     fall_over_reason: FallOverReason | None = None
-    stage: Stage | None = None
-    preview_key: str | None = None
     image_key: str | None = None
     thumbnail_key: str | None = None
     thumbhash: str | None = None
@@ -54,43 +55,55 @@ class JobChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished_at: datetime | None = None
 
 
-_FIELDS = JobChange.__struct_fields__
-_decoder = msgspec.json.Decoder(JobChange)
+class JobChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A job's changeable part at one version: what moves while it is painted, and the rest."""
+
+    version: int
+    progress: int
+    stage: Stage | None
+    preview_key: str | None
+    rest: JobRest
+
+
+class Heard(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A change as it travels, its rest not yet read: mostly that is the same as before."""
+
+    version: int
+    progress: int
+    stage: Stage | None
+    preview_key: str | None
+    rest: msgspec.Raw
+
+
+_MOVING = ("version", "progress", "stage", "preview_key")
+_REST = JobRest.__struct_fields__
+decode: Callable[[bytes], JobChange] = msgspec.json.Decoder(JobChange).decode
+"""Read a change. Raises msgspec.DecodeError."""
+hear: Callable[[bytes], Heard] = msgspec.json.Decoder(Heard).decode
+"""The same without its rest: 0.2 µs instead of 0.6. Raises msgspec.DecodeError."""
+read_rest: Callable[[msgspec.Raw], JobRest] = msgspec.json.Decoder(JobRest).decode
+"""The rest of what was heard. Raises msgspec.DecodeError."""
 
 
 def change_of(job: JobRecord) -> JobChange:
     """The changeable part of a job."""
-    return JobChange(**{name: getattr(job, name) for name in _FIELDS})
+    rest = JobRest(**{name: getattr(job, name) for name in _REST})
+    return JobChange(job.version, job.progress, job.stage, job.preview_key, rest)
 
 
 def apply(change: JobChange, job: JobRecord) -> JobRecord:
-    """The job as it is at a change that came through `after`."""
-    return msgspec.structs.replace(job, **msgspec.structs.asdict(change))
-
-
-def after(change: JobChange, newest: JobChange) -> JobChange:
-    """The change as it is shown after `newest`: progress that was shown never goes back."""
-    if change.progress >= newest.progress and change.provider is not None:
-        return change
-    return msgspec.structs.replace(
-        change,
-        progress=max(newest.progress, change.progress),
-        provider=change.provider or newest.provider,
-    )
+    """The job as it is at a change."""
+    moving = {name: getattr(change, name) for name in _MOVING}
+    return msgspec.structs.replace(job, **moving, **msgspec.structs.asdict(change.rest))
 
 
 def gone(newest: JobChange) -> JobChange:
     """What followers of a deleted job are told: it is cancelled, and that is the end."""
-    return msgspec.structs.replace(
-        newest, state=JobState.CANCELLED, stage=None, version=next_epoch(newest.version)
-    )
+    rest = msgspec.structs.replace(newest.rest, state=JobState.CANCELLED)
+    version = next_epoch(newest.version)
+    return msgspec.structs.replace(newest, version=version, stage=None, rest=rest)
 
 
 def encode(change: JobChange) -> bytes:
-    """As JSON, some 300 bytes."""
+    """As JSON, some 270 bytes."""
     return msgspec.json.encode(change)
-
-
-def decode(data: bytes) -> JobChange:
-    """Read a change. Raises msgspec.DecodeError."""
-    return _decoder.decode(data)

@@ -23,7 +23,8 @@ class Channels:
         self.wake = f"{self.queue}:wake"
         self.control = f"{self.queue}:control"
         self.revoked = f"{prefix}:revoked"
-        self._job = f"{prefix}:job:"
+        # Another name than the release before: its changes were written in another way.
+        self._job = f"{prefix}:change:"
         self.documents = self._tagged("documents")
         self._breaker = f"{self._tagged('breaker')}:"
 

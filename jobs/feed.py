@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -17,16 +18,17 @@ from core.errors import JobNotFound
 from core.log import get_logger
 from core.shards import subscriber
 from db.jobs import read_jobs_of_any_user, read_versions
-from jobs.changes import JobChange, after, apply, change_of, decode, gone
+from jobs.changes import JobChange, apply, change_of, gone, hear, read_rest
 from jobs.snapshots import Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from core.settings import Settings
     from db.engine import Database
     from db.records import JobRecord
+    from jobs.changes import JobRest
     from jobs.channels import Channels
     from jobs.publisher import Publisher
 
@@ -39,7 +41,7 @@ _log = get_logger(__name__)
 
 
 class Listener(Protocol):
-    """Who follows jobs. Must be hashable; is told on the event loop and must not block."""
+    """Who follows jobs. Is told on the event loop and must not block."""
 
     def on_change(self, job: FollowedJob, change: JobChange) -> None:
         """A job that it listens to has a higher version."""
@@ -53,7 +55,7 @@ class FollowedJob:
     moves the progress, followers show little else.
     """
 
-    __slots__ = ("_early", "id", "listeners", "newest", "read")
+    __slots__ = ("_early", "_heard", "_rest", "id", "listeners", "newest", "read")
 
     def __init__(self, job_id: UUID) -> None:
         self.id = job_id
@@ -62,7 +64,11 @@ class FollowedJob:
         self.newest: JobChange | None = None
         """What can change, at the highest known version; None until it was read."""
         self._early: JobChange | None = None  # came while the record was being read
-        self.listeners: dict[Listener, None] = {}
+        # The rest that was heard last, and what it says: kept, as most changes repeat it.
+        self._heard: msgspec.Raw | None = None
+        self._rest: JobRest | None = None
+        # No set: there are one or two, and a tuple is looked through in a third of the time.
+        self.listeners: tuple[Listener, ...] = ()
 
     @property
     def record(self) -> JobRecord | None:
@@ -77,11 +83,26 @@ class FollowedJob:
     def learn(self, job: JobRecord) -> None:
         """Take in the job as Postgres has it."""
         if self.read is None:
-            self.read, self.newest = job, change_of(job)
+            self.read = _compact(job, self.id)
+            self.newest = change_of(self.read)
             if self._early is not None:
                 self.change(self._early)
         else:
             self.change(change_of(job))
+
+    def hear(self, data: bytes) -> None:
+        """Take in a change that was published. Raises msgspec.DecodeError."""
+        heard = hear(data)
+        if self._rest is None or heard.rest != self._heard:
+            self._rest = self._read_rest(heard.rest)
+            self._heard = heard.rest.copy()
+        rest = self._rest
+        self.change(JobChange(heard.version, heard.progress, heard.stage, heard.preview_key, rest))
+
+    def _read_rest(self, raw: msgspec.Raw) -> JobRest:
+        # By identity followers see that what they made of it still holds.
+        rest = read_rest(raw)
+        return self.newest.rest if self.newest and self.newest.rest == rest else rest
 
     def change(self, change: JobChange) -> None:
         """Take in a change, unless it is not newer than what is known."""
@@ -90,9 +111,23 @@ class FollowedJob:
             if self._early is None or self._early.version < change.version:
                 self._early = change
         elif change.version > newest.version:
-            self.newest = change = after(change, newest)
+            if change.progress < newest.progress:
+                # Progress that was shown never goes back.
+                change = msgspec.structs.replace(change, progress=newest.progress)
+            self.newest = change
             for listener in self.listeners:
                 listener.on_change(self, change)
+
+
+def _compact(job: JobRecord, job_id: UUID) -> JobRecord:
+    """The same job without copies of what many have: a quarter of a kilobyte each."""
+    return msgspec.structs.replace(
+        job,
+        id=job_id,
+        user_id=sys.intern(job.user_id),
+        provider=sys.intern(job.provider),
+        model=sys.intern(job.model),
+    )
 
 
 class Feed:
@@ -108,8 +143,8 @@ class Feed:
         self._database = database
         self._publisher = publisher
         self._channels = channels
-        self._followed: dict[UUID, FollowedJob] = {}
-        self._by_channel: dict[bytes, FollowedJob] = {}
+        self._followed: dict[bytes, FollowedJob] = {}
+        """By their channels, as messages name them."""
         self._stale = asyncio.Event()
         self._subscriber = subscriber(settings, self._on_message, self._stale.set, self._end_batch)
         self._snapshots = Snapshots(self._read)
@@ -124,8 +159,8 @@ class Feed:
 
     @property
     def listener_count(self) -> int:
-        """How many listeners there are."""
-        return len({one for followed in self._followed.values() for one in followed.listeners})
+        """How many listeners there are, over all jobs."""
+        return sum(len(followed.listeners) for followed in self._followed.values())
 
     @property
     def followed_count(self) -> int:
@@ -133,53 +168,54 @@ class Feed:
         return len(self._followed)
 
     async def watch(
-        self, job_ids: Sequence[UUID], user_id: str, listener: Listener
-    ) -> list[FollowedJob]:
-        """The jobs, read; from now on the listener is told of higher versions.
+        self, listeners: Mapping[UUID, Listener], user_id: str
+    ) -> dict[UUID, FollowedJob]:
+        """The jobs, read; from now on each one's listener is told of higher versions.
 
         Raises JobNotFound when one of them is not the user's, and what Postgres raises when it is
         away; then nothing is followed.
         """
-        for job_id in job_ids:
-            self._join(job_id, listener)
+        jobs = {job_id: self._join(job_id, one) for job_id, one in listeners.items()}
         try:
-            unknown = [job_id for job_id in job_ids if not self._is_known(job_id)]
+            unknown = [job_id for job_id, job in jobs.items() if not self._is_known(job)]
             if unknown:
                 await self._snapshots.read(unknown)
-            return [self._snapshot(job_id, user_id) for job_id in job_ids]
+            for job_id, job in jobs.items():
+                if job.read is None or job.read.user_id != user_id:
+                    raise JobNotFound(f"There is no job {job_id}.")
+            return jobs
         except BaseException:
-            self.unwatch(job_ids, listener)
+            self.unwatch(listeners)
             raise
 
-    def unwatch(self, job_ids: Iterable[UUID], listener: Listener) -> None:
-        """Tell the listener nothing more of these jobs."""
+    def unwatch(self, listeners: Mapping[UUID, Listener]) -> None:
+        """Tell these listeners nothing more of these jobs."""
         left: list[str] = []
-        for job_id in job_ids:
-            followed = self._followed.get(job_id)
-            if followed is None or followed.listeners.pop(listener, self) is self:
+        for job_id, listener in listeners.items():
+            channel = self._channels.job(job_id)
+            followed = self._followed.get(channel.encode())
+            if followed is None or listener not in followed.listeners:
                 continue
+            followed.listeners = tuple(one for one in followed.listeners if one is not listener)
             if not followed.listeners:
-                channel = self._channels.job(job_id)
-                del self._followed[job_id], self._by_channel[channel.encode()]
+                del self._followed[channel.encode()]
                 left.append(channel)
         self._subscriber.unsubscribe(left)
 
-    def _join(self, job_id: UUID, listener: Listener) -> None:
-        followed = self._followed.get(job_id)
+    def _join(self, job_id: UUID, listener: Listener) -> FollowedJob:
+        channel = self._channels.job(job_id).encode()
+        followed = self._followed.get(channel)
         if followed is None:
-            followed = self._followed[job_id] = FollowedJob(job_id)
-            self._by_channel[self._channels.job(job_id).encode()] = followed
-        followed.listeners[listener] = None
-
-    def _is_known(self, job_id: UUID) -> bool:
-        """Whether what is known of a job is as new as Postgres: only while Redis tells."""
-        return self._subscriber.connected and self._followed[job_id].read is not None
-
-    def _snapshot(self, job_id: UUID, user_id: str) -> FollowedJob:
-        followed = self._followed.get(job_id)
-        if followed is None or followed.read is None or followed.read.user_id != user_id:
-            raise JobNotFound(f"There is no job {job_id}.")
+            followed = self._followed[channel] = FollowedJob(job_id)
+        followed.listeners += (listener,)
         return followed
+
+    def _find(self, job_id: UUID) -> FollowedJob | None:
+        return self._followed.get(self._channels.job(job_id).encode())
+
+    def _is_known(self, job: FollowedJob) -> bool:
+        """Whether what is known of a job is as new as Postgres: only while Redis tells."""
+        return self._subscriber.connected and job.read is not None
 
     async def _read(self, job_ids: Sequence[UUID]) -> None:
         """Read the truth about jobs whose changes are listened to from now on."""
@@ -191,22 +227,22 @@ class Feed:
 
     async def _take_published(self, job_ids: Sequence[UUID]) -> None:
         for change in await self._publisher.newest(job_ids):
-            if followed := self._followed.get(change.id):
+            if followed := self._find(change.rest.id):
                 followed.change(change)
         self._end_batch()
 
     def _learn(self, jobs: Iterable[JobRecord]) -> None:
         for job in jobs:
-            if followed := self._followed.get(job.id):
+            if followed := self._find(job.id):
                 followed.learn(job)
         self._end_batch()
 
     def _on_message(self, channel: bytes, data: bytes) -> None:
-        followed = self._by_channel.get(channel)
+        followed = self._followed.get(channel)
         if followed is None:
             return
         try:
-            followed.change(decode(data))
+            followed.hear(data)
         except msgspec.DecodeError:
             _log.warning("a message that is no change was ignored", size_bytes=len(data))
 
@@ -228,8 +264,8 @@ class Feed:
 
     async def _reconcile(self) -> None:
         known = {
-            job_id: followed.newest.version
-            for job_id, followed in self._followed.items()
+            followed.id: followed.newest.version
+            for followed in self._followed.values()
             if followed.newest is not None
         }
         if not known:
@@ -246,6 +282,6 @@ class Feed:
         self._end_batch()
 
     def _end_deleted(self, job_id: UUID) -> None:
-        followed = self._followed.get(job_id)
-        if followed and followed.newest and not followed.newest.state.is_terminal:
+        followed = self._find(job_id)
+        if followed and followed.newest and not followed.newest.rest.state.is_terminal:
             followed.change(gone(followed.newest))

@@ -50,7 +50,7 @@ class Publisher:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for change in changes:
                     await self._script(
-                        keys=[self._channels.job(change.id)],
+                        keys=[self._channels.job(change.rest.id)],
                         args=[change.version, encode(change), SNAPSHOT_TTL_S],
                         client=pipe,
                     )
@@ -91,7 +91,7 @@ class Publisher:
         """
         if not job_ids:
             return {}
-        return {change.id: change.progress for change in await self.newest(job_ids)}
+        return {change.rest.id: change.progress for change in await self.newest(job_ids)}
 
     async def ping(self) -> bool:
         """Whether Redis answers. Raises what redis-py raises when it does not."""

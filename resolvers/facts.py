@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
 
     from db.records import GenerationRecord, JobRecord
-    from jobs.changes import JobChange
+    from jobs.changes import JobChange, JobRest
     from resolvers.context import Loaders
     from resolvers.estimates import Estimates, Eta
 
@@ -73,23 +73,23 @@ class Facts:
         key = job.generation_id
         return self._get(key, lambda: self._load.generation(key), float("inf"))
 
-    def queue_position(self, now: JobChange) -> int | None:
+    def queue_position(self, rest: JobRest, now: JobChange) -> int | None:
         """Place in the queue; None unless PENDING."""
-        if now.state is not JobState.PENDING:
+        if rest.state is not JobState.PENDING:
             return None
-        key = (now.id, now.version)
-        return self._get(key, lambda: self._load.queue_position(now.id), NO_URL_S)
+        key = (rest.id, now.version)
+        return self._get(key, lambda: self._load.queue_position(rest.id), NO_URL_S)
 
-    def eta(self, job: JobRecord, now: JobChange) -> Eta | None:
+    def eta(self, job: JobRecord, rest: JobRest) -> Eta | None:
         """When it is expected to end; None unless RUNNING, and without history."""
-        if now.state is not JobState.RUNNING or now.started_at is None:
+        if rest.state is not JobState.RUNNING or rest.started_at is None:
             return None
         generation = self.generation(job)
         if generation is None:
             return None
-        key = (now.provider or job.provider, now.model, generation.size)
+        key = (rest.provider, rest.model, generation.size)
         durations = self._get(key, lambda: self._estimates.durations(*key), MAX_AGE_S)
-        return eta_of(now.started_at, durations)
+        return eta_of(rest.started_at, durations)
 
     def _get(self, key: Hashable, get: Callable[[], Awaitable[Any]], keep_s: float) -> Any:
         expires_s, value = self._known.get(key, (0.0, None))

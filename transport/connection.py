@@ -225,7 +225,10 @@ class Connection:
                 return
             self._user = request.viewer.user_id
             left_s = max(0.0, request.viewer.expires_at_s - time.time())
-            self._expiry = asyncio.get_running_loop().call_later(left_s, self._time_out)
+            # In a context that all share: what this task has bound for the log would be kept.
+            self._expiry = asyncio.get_running_loop().call_later(
+                left_s, self._time_out, context=sockets.context
+            )
         self._is_acknowledged = True
         self._send({"type": "connection_ack"})
 

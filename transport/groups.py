@@ -14,9 +14,10 @@ from graphql import GraphQLError
 from core.vocabulary import JobState
 from transport.deadline import operation_deadline
 from transport.masking import mask
+from transport.renderers import Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
     from uuid import UUID
 
     from jobs.changes import JobChange
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 Result: TypeAlias = "tuple[UUID, bytes]"
 """A job's id, and the `{"data": …}` that says how the job is now."""
-
-Version: TypeAlias = "tuple[FollowedJob, JobChange]"
-Shown: TypeAlias = "tuple[int, bytes]"
-"""A version's number and its result."""
 
 
 class Wire(Protocol):
@@ -60,172 +57,245 @@ class Member(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Who keeps the groups."""
+
+    changed: list[Group]
+    """Groups whose `flush` is called at the end of this batch of changes."""
+
+    def delivered(self, count: int) -> None:
+        """So many results were handed out."""
+        ...
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what must wait."""
+        ...
+
+    def forget(self, group: Group) -> None:
+        """There is nobody and nothing left. Called once."""
+        ...
+
+
+class Frame(Rendered):
+    """One of the jobs that a group follows, and how all of its members know it.
+
+    It listens to its job, so that a change finds without a search what it needs: of a thousand
+    subscriptions each memory that is looked into is one that no cache holds.
+    """
+
+    __slots__ = ("change", "group", "payload")
+
+    change: JobChange
+    """The version that every member has been sent, once the group is open."""
+    payload: bytes
+    """Its result."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__()
+        self.group = group
+
+    def on_change(self, job: FollowedJob, change: JobChange) -> None:
+        """The job has a newer version: its result is handed out with this batch, or later."""
+        del job
+        group = self.group
+        try:
+            payload = None if group.must_wait else group.render(self, change)
+        except Exception as error:
+            # One group's trouble must not reach the others, nor the connection to Redis.
+            group.fail(error)
+            return
+        if payload is None:
+            group.wait(self, change)
+            return
+        if not group.results:
+            group.keeper.changed.append(group)
+        group.results.append(self.show(change, payload))
+
+    def show(self, change: JobChange, payload: bytes) -> Result:
+        """Note what members are sent."""
+        if change.rest is not self.change.rest:
+            self.group.alive += _is_alive(change) - _is_alive(self.change)
+        self.change = change
+        self.payload = payload
+        return (self.job.id, payload)
+
+
 class Group:
     """Its members get a snapshot of each job, then every newer version, until all have ended.
 
     Args:
+        key: what its keeper calls it.
         job_ids: what they follow.
         user_id: whose jobs these must be.
         renderer: makes results.
-        count_delivered: told how many results were handed out, once for all members.
-        on_empty: called once, when there is nobody and nothing left.
     """
+
+    __slots__ = (
+        "_feed",
+        "_first",
+        "_frames",
+        "_is_open",
+        "_is_over",
+        "_operation_name",
+        "_others",
+        "_renderer",
+        "_user_id",
+        "_waiting",
+        "alive",
+        "keeper",
+        "key",
+        "must_wait",
+        "render",
+        "results",
+    )
 
     def __init__(
         self,
+        keeper: Keeper,
+        key: object,
         feed: Feed,
-        job_ids: Sequence[UUID],
+        job_ids: Iterable[UUID],
         user_id: str,
         renderer: Renderer,
         *,
         operation_name: str | None,
-        count_delivered: Callable[[float], None],
-        on_changed: Callable[[Group], None],
-        on_empty: Callable[[], None],
     ) -> None:
+        self.keeper = keeper
+        self.key = key
         self._feed = feed
-        self._job_ids = tuple(job_ids)
+        self._frames = {job_id: Frame(self) for job_id in job_ids}
+        self.alive = len(self._frames)
+        """How many of its jobs have not ended, as members know them."""
         self._user_id = user_id
         self._renderer = renderer
+        self.render = renderer.now
         self._operation_name = operation_name
-        self._count_delivered = count_delivered
-        self._on_changed = on_changed
-        self._on_empty = on_empty
-        self._members: dict[Member, None] = {}
-        self._changed: list[Version] = []
-        # The versions that every member has been sent; complete once the group is open.
-        self._shown: dict[FollowedJob, Shown] = {}
-        self._running: set[FollowedJob] = set()
+        # Most groups have one member: they need no dictionary.
+        self._first: Member | None = None
+        self._others: dict[Member, None] | None = None
+        self.results: list[Result] = []
+        """Of this batch of changes."""
+        self._waiting: dict[Frame, JobChange] = {}
+        self.must_wait = True
+        """Whether versions wait: the group is not open yet, or rendering what had to wait."""
         self._is_open = False
         self._is_over = False
-        self._waiting: dict[FollowedJob, JobChange] = {}
-        self._is_rendering = False
 
     @property
-    def size(self) -> int:
-        """How many members it has."""
-        return len(self._members)
+    def members(self) -> list[Member]:
+        """Its members."""
+        if self._first is None:
+            return []
+        return [self._first, *(self._others or ())]
 
     def join(self, member: Member) -> None:
         """Add a member; it gets its snapshot now, or when the group opens."""
-        self._members[member] = None
+        if self._first is None:
+            self._first = member
+        else:
+            self._others = self._others or {}
+            self._others[member] = None
         if self._is_open:
-            results = [(job.id, payload) for job, (_, payload) in self._shown.items()]
-            self._deliver(results, [member])
+            results = self._newest()
+            member.deliver(results, member.wire.parts(results))
+            self.keeper.delivered(len(results))
 
     def leave(self, member: Member) -> None:
         """Send nothing more to a member. The last one closes the group."""
-        if self._members.pop(member, self) is None and not self._members:
+        if self._others:
+            if member is self._first:
+                self._first, _ = self._others.popitem()
+            else:
+                self._others.pop(member, None)
+        elif member is self._first:
             self._close()
 
     async def open(self, timeout_s: float) -> None:
         """Read what the jobs are now and show it. Never raises: members are told."""
         try:
             async with operation_deadline(timeout_s):
-                rendered = await self._snapshot()
+                results = await self._snapshot()
         except Exception as error:
             self.fail(error)
             return
-        self._is_open = True
-        self._show(rendered)
-        self.flush()
-        if self.needs_rendering:
-            await self.render_waiting()
+        if not self._is_over:
+            self._is_open = True
+            self.keeper.delivered(self._show(results))
+            await self._render_waiting()
 
-    async def _snapshot(self) -> list[tuple[FollowedJob, JobChange, bytes]]:
-        jobs = await self._feed.watch(self._job_ids, self._user_id, self)
-        versions = [(job, job.newest) for job in jobs if job.newest is not None]
-        self._running = {job for job, change in versions if _is_alive(change)}
-        rendered = [self._renderer.now(job, change) for job, change in versions]
-        if None in rendered:
-            self._is_rendering = True
-            soon = [self._renderer.soon(job, change) for job, change in versions]
-            rendered = await asyncio.gather(*soon)
-            self._is_rendering = False
-        return [(*version, one) for version, one in zip(versions, rendered, strict=True) if one]
+    async def _snapshot(self) -> list[Result]:
+        jobs = await self._feed.watch(self._frames, self._user_id)
+        for job_id, job in jobs.items():
+            assert job.newest is not None
+            frame = self._frames[job_id]
+            frame.job, frame.change = job, job.newest
+        frames = list(self._frames.values())
+        self.alive = sum(_is_alive(frame.change) for frame in frames)
+        payloads = [self.render(frame, frame.change) for frame in frames]
+        if None in payloads:
+            soon = (self._renderer.soon(frame, frame.change) for frame in frames)
+            payloads = await asyncio.gather(*soon)
+        for frame, payload in zip(frames, payloads, strict=True):
+            assert payload is not None
+            frame.payload = payload
+        return self._newest()
 
-    def on_change(self, job: FollowedJob, change: JobChange) -> None:
-        """A job has a newer version."""
-        if not self._changed:
-            self._on_changed(self)
-        self._changed.append((job, change))
+    def _newest(self) -> list[Result]:
+        return [(frame.job.id, frame.payload) for frame in self._frames.values()]
 
-    def flush(self) -> None:
-        """Show what has changed since the last call, as far as it can be rendered at once."""
-        if not self._is_open or self._is_over:
-            return
-        changed, self._changed = self._changed, []
-        rendered: list[tuple[FollowedJob, JobChange, bytes]] = []
-        for job, change in changed:
-            if change.version <= self._shown[job][0]:
-                continue  # it came before the snapshot
-            payload = None
-            if not self._waiting and not self._is_rendering:
-                payload = self._renderer.now(job, change)
-            if payload is None:
-                # Newest only: what is slow to render must not pile up.
-                self._waiting[job] = change
-            else:
-                rendered.append((job, change, payload))
-        if rendered:
-            self._show(rendered)
-        else:
-            # What came before the snapshot may have been all that kept it from its end.
-            self._end_if_done()
+    def wait(self, frame: Frame, change: JobChange) -> None:
+        """Show a version when it can be rendered."""
+        # Newest only: what is slow to render must not pile up.
+        self._waiting[frame] = change
+        if not self.must_wait:
+            self.must_wait = True
+            self.keeper.start(self._render_waiting())
 
-    @property
-    def needs_rendering(self) -> bool:
-        """Whether `render_waiting` must be run."""
-        return bool(self._waiting) and not self._is_rendering and not self._is_over
+    def flush(self) -> int:
+        """Hand out the results of a batch of changes; returns how many."""
+        results, self.results = self.results, []
+        return 0 if self._is_over else self._show(results)
 
-    async def render_waiting(self) -> None:
+    async def _render_waiting(self) -> None:
         """Show what had to wait for a read. Never raises: members are told."""
-        self._is_rendering = True
         try:
             while self._waiting and not self._is_over:
-                versions = list(self._waiting.items())
-                self._waiting.clear()
-                soon = [self._renderer.soon(job, change) for job, change in versions]
-                payloads = await asyncio.gather(*soon)
-                self._show(
-                    [(*one, payload) for one, payload in zip(versions, payloads, strict=True)]
-                )
+                waiting, self._waiting = self._waiting, {}
+                # What was told before the snapshot was read is no news.
+                news = [one for one in waiting.items() if one[1].version > one[0].change.version]
+                payloads = await asyncio.gather(*(self._renderer.soon(*one) for one in news))
+                if not self._is_over:
+                    shown = zip(news, payloads, strict=True)
+                    results = [frame.show(change, it) for (frame, change), it in shown]
+                    self.keeper.delivered(self._show(results))
         except Exception as error:
             self.fail(error)
         finally:
-            self._is_rendering = False
+            self.must_wait = False
 
-    def _show(self, rendered: list[tuple[FollowedJob, JobChange, bytes]]) -> None:
-        if self._is_over:
-            return
-        results: list[Result] = []
-        for job, change, payload in rendered:
-            self._shown[job] = (change.version, payload)
-            results.append((job.id, payload))
-            if not _is_alive(change):
-                self._running.discard(job)
-        # As a list: whoever cannot be written to any more leaves while this goes on.
-        self._deliver(results, list(self._members))
-        self._end_if_done()
+    def _show(self, results: list[Result]) -> int:
+        """Hand results out; returns how many, once for each member."""
+        others, first = self._others, self._first
+        if results and others:
+            self._share(results)
+        elif results and first is not None:
+            first.deliver(results, first.wire.parts(results))
+        # What came before the snapshot may have been all that kept it from its end.
+        if not self.alive and not self._waiting:
+            self._end()
+        return len(results) * (1 + len(others)) if others else len(results)
 
-    def _deliver(self, results: Sequence[Result], members: Sequence[Member]) -> None:
-        self._count_delivered(len(results) * len(members))
-        if len(members) == 1:
-            members[0].deliver(results, members[0].wire.parts(results))
-            return
+    def _share(self, results: list[Result]) -> None:
         parts: dict[Wire, list[bytes]] = {}
-        for member in members:
+        # A list of its own: whoever cannot be written to any more leaves while this goes on.
+        for member in self.members:
             wire = member.wire
             if wire not in parts:
                 parts[wire] = wire.parts(results)
             member.deliver(results, parts[wire])
 
-    def _end_if_done(self) -> None:
-        if not self._running and not self._waiting and not self._changed:
-            self._end()
-
     def _end(self) -> None:
-        members = list(self._members)
+        members = self.members
         self._close()
         for member in members:
             member.end()
@@ -234,7 +304,7 @@ class Group:
         """End with an error; members are told what they may know of it."""
         located = GraphQLError(str(error), path=["jobProgress"], original_error=error)
         formatted: Any = mask(located, self._operation_name).formatted
-        members = list(self._members)
+        members = self.members
         self._close()
         for member in members:
             member.fail([formatted])
@@ -243,11 +313,12 @@ class Group:
         if self._is_over:
             return
         self._is_over = True
-        self._members.clear()
-        self._feed.unwatch(self._job_ids, self)
-        self._on_empty()
+        self._first = self._others = None
+        self._feed.unwatch(self._frames)
+        self.keeper.forget(self)
 
 
 def _is_alive(change: JobChange) -> bool:
     # Not by a set of states: hashing a member of an enum calls Python.
-    return change.state is JobState.RUNNING or change.state is JobState.PENDING
+    state = change.rest.state
+    return state is JobState.RUNNING or state is JobState.PENDING

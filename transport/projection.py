@@ -4,8 +4,8 @@ graphql-core takes some 130 µs for an execution, a projection 2. Both give the 
 property test with generated documents holds them against each other. What is not compiled here
 (lineage, the job's generation) is left to graphql-core as a whole.
 
-What cannot change in a job's life (`JobChange` says what can) is written once per job, into a
-template that leaves room for the rest.
+What progress does not move is written once, into a template of the job that leaves room for what
+it does; another template is made when the rest of the job changes (`JobChange` says what is what).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from graphql import (
 from graphql.execution.collect_fields import collect_fields, collect_subfields
 
 from db.records import JobRecord
-from jobs.changes import JobChange
+from jobs.changes import JobChange, JobRest
 from schema.jobs import Eta, FallOver, JobError
 from schema.pictures import Image, Preview
 
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
     from resolvers.facts import Facts
 
-Read: TypeAlias = "Callable[[Any, JobRecord, JobChange, Facts], Any]"
-"""A field's value: of the object that it is a field of, the job as it was read, what it is now, and
-what else is known."""
+Read: TypeAlias = "Callable[[Any, JobRecord, JobRest, JobChange, Facts], Any]"
+"""A field's value: of the object that it is a field of, the job as it was read, the rest of what it
+is now, what moves of it, and what else is known."""
 
 NULL = b"null"
 
@@ -55,31 +55,33 @@ class NotFlatError(Exception):
 
 
 # Fields that are objects: how the object comes about. The same as their resolvers do.
-# A change has all attributes of a record that these look at.
+# The rest of a change has all attributes of a record that these look at.
 _NESTED: dict[tuple[str, str], Read] = {
-    ("Job", "preview"): lambda _o, _j, now, _f: Preview(key=now.preview_key or ""),
-    ("Job", "image"): lambda _o, _j, now, _f: Image.from_job(cast("JobRecord", now)),
-    ("Job", "fallOver"): lambda _o, _j, now, _f: FallOver.from_job(cast("JobRecord", now)),
-    ("Job", "error"): lambda _o, _j, now, _f: JobError.from_job(cast("JobRecord", now)),
-    ("Job", "eta"): lambda _o, job, now, facts: Eta.from_estimate(facts.eta(job, now)),
+    ("Job", "preview"): lambda _o, _j, _r, now, _f: Preview(key=now.preview_key or ""),
+    ("Job", "image"): lambda _o, _j, rest, _n, _f: Image.from_job(cast("JobRecord", rest)),
+    ("Job", "fallOver"): lambda _o, _j, rest, _n, _f: FallOver.from_job(cast("JobRecord", rest)),
+    ("Job", "error"): lambda _o, _j, rest, _n, _f: JobError.from_job(cast("JobRecord", rest)),
+    ("Job", "eta"): lambda _o, job, rest, _n, facts: Eta.from_estimate(facts.eta(job, rest)),
 }
 # Without this attribute there is no such object: most versions have none of them.
 _ABSENT: dict[tuple[str, str], str] = {
-    ("Job", "preview"): "preview_key",
-    ("Job", "image"): "image_key",
-    ("Job", "fallOver"): "requested_provider",
-    ("Job", "error"): "error_code",
+    ("Job", "preview"): "now.preview_key",
+    ("Job", "image"): "rest.image_key",
+    ("Job", "fallOver"): "rest.requested_provider",
+    ("Job", "error"): "rest.error_code",
 }
+# Objects that are made of the rest alone.
+_STEADY = frozenset({("Job", "image"), ("Job", "fallOver"), ("Job", "error")})
 # Fields with resolvers whose values are leaves.
 _RESOLVED: dict[tuple[str, str], Read] = {
-    ("Job", "queuePosition"): lambda _o, _j, now, facts: facts.queue_position(now),
-    ("Job", "promptHash"): lambda _o, job, _n, facts: _of(facts.generation(job), "prompt_hash"),
-    ("Job", "assembledPrompt"): lambda _o, job, _n, facts: _of(
+    ("Job", "queuePosition"): lambda _o, _j, rest, now, facts: facts.queue_position(rest, now),
+    ("Job", "promptHash"): lambda _o, job, _r, _n, facts: _of(facts.generation(job), "prompt_hash"),
+    ("Job", "assembledPrompt"): lambda _o, job, _r, _n, facts: _of(
         facts.generation(job), "assembled_prompt"
     ),
-    ("Preview", "url"): lambda preview, _j, _n, facts: facts.url(preview.key),
-    ("Image", "url"): lambda image, _j, _n, facts: facts.url(image.key),
-    ("Image", "thumbnailUrl"): lambda image, _j, _n, facts: facts.url(image.thumbnail_key),
+    ("Preview", "url"): lambda preview, _j, _r, _n, facts: facts.url(preview.key),
+    ("Image", "url"): lambda image, _j, _r, _n, facts: facts.url(image.key),
+    ("Image", "thumbnailUrl"): lambda image, _j, _r, _n, facts: facts.url(image.thumbnail_key),
 }
 
 
@@ -88,17 +90,20 @@ def _of(record: Any, name: str) -> Any:
 
 
 class Field:
-    """A field's value as a Python expression of JSON bytes, over `obj`, `job`, `now` and `facts`.
+    """A field's value as a Python expression of JSON bytes.
+
+    It is made of `obj`, `job`, `rest`, `now` and `facts`, as `Read` says.
 
     Expressions are made of names of our own attributes and of `names`; nothing of a client's
     document is in them, its words are in the pieces around.
     """
 
-    __slots__ = ("expression", "is_constant")
+    __slots__ = ("expression", "is_steady")
 
-    def __init__(self, expression: str, *, is_constant: bool = False) -> None:
+    def __init__(self, expression: str, *, is_steady: bool = False) -> None:
         self.expression = expression
-        self.is_constant = is_constant
+        self.is_steady = is_steady
+        """Whether it stays the same as long as the rest of the job does."""
 
 
 class Shape:
@@ -114,34 +119,34 @@ class Shape:
 class Projection:
     """A compiled `jobProgress` selection."""
 
-    __slots__ = ("_constants", "_pieces", "render")
+    __slots__ = ("_pieces", "_steady", "render")
 
     def __init__(self, shape: Shape, names: dict[str, Any]) -> None:
-        changing = [field for field in shape.fields if not field.is_constant]
-        self._pieces = shape.pieces
-        self._constants = [
-            _function(bytes_of([field]), names) if field.is_constant else None
-            for field in shape.fields
-        ]
-        self.render: Callable[[bytes, JobRecord, JobChange, Facts], bytes] = _function(
-            f"template % {bytes_of(changing)}", names
+        moving = [field for field in shape.fields if not field.is_steady]
+        steady = [field for field in shape.fields if field.is_steady]
+        # The pieces of a template, with None where a steady value is written.
+        self._pieces: list[bytes | None] = [escaped(shape.pieces[0])]
+        for field, piece in zip(shape.fields, shape.pieces[1:], strict=True):
+            self._pieces.append(None if field.is_steady else b"%b")
+            self._pieces.append(escaped(piece))
+        self._steady = _function(bytes_of(steady), names)
+        self.render: Callable[[bytes, JobRecord, JobRest, JobChange, Facts], bytes] = _function(
+            f"template % {bytes_of(moving)}", names
         )
         """`{"data": …}` for one version of a job, by its template. Raises NotKnownYet."""
 
-    def template(self, job: JobRecord, now: JobChange, facts: Facts) -> bytes:
-        """What `render` needs for all versions of a job: room is left for what can change."""
-        parts = [escaped(self._pieces[0])]
-        for write, piece in zip(self._constants, self._pieces[1:], strict=True):
-            parts.append(b"%b" if write is None else escaped(write(b"", job, now, facts)[0]))
-            parts.append(escaped(piece))
-        return b"".join(parts)
+    def template(self, job: JobRecord, rest: JobRest, now: JobChange, facts: Facts) -> bytes:
+        """What `render` needs for all versions of a job with the same rest."""
+        steady = iter(self._steady(b"", job, rest, now, facts))
+        pieces = [escaped(next(steady)) if it is None else it for it in self._pieces]
+        return b"".join(pieces)
 
 
 def _function(
     expression: str, names: dict[str, Any]
-) -> Callable[[bytes, JobRecord, JobChange, Facts], Any]:
+) -> Callable[[bytes, JobRecord, JobRest, JobChange, Facts], Any]:
     # Compiled once per document: a call per field would cost more than all that the fields do.
-    source = f"lambda template, job, now, facts: {expression}"
+    source = f"lambda template, job, rest, now, facts: {expression}"
     return eval(source, names)  # noqa: S307  # see Field: no word of a client's is in it
 
 
@@ -202,24 +207,20 @@ class Compiler:
         name = details[0].node.name.value
         field_type = kind.fields[name].type
         named = cast("GraphQLNamedType", get_named_type(field_type))
-        if make := _NESTED.get((kind.name, name)):
+        if (kind.name, name) in _NESTED:
             inner = self._object(cast("GraphQLObjectType", named), details)
-            return self._nested(make, inner, _ABSENT.get((kind.name, name)))
+            return self._nested((kind.name, name), inner)
         if details[0].node.arguments or not is_leaf_type(named):
             raise NotFlatError
         nullable = not isinstance(field_type, GraphQLNonNull)
         if read := _RESOLVED.get((kind.name, name)):
-            value = f"{self._name(read)}({'job' if kind.name == 'Job' else 'obj'}, job, now, facts)"
+            owner = "job" if kind.name == "Job" else "obj"
+            value = f"{self._name(read)}({owner}, job, rest, now, facts)"
             return Field(self._leaf(value, named, nullable=nullable))
         attribute = _attribute(kind, name)
-        if kind.name != "Job":
-            return Field(self._leaf(f"obj.{attribute}", named, nullable=nullable))
-        if attribute not in JobRecord.__struct_fields__:
-            raise NotFlatError
-        is_constant = attribute not in JobChange.__struct_fields__ or attribute == "id"
-        owner = "job" if is_constant else "now"
+        owner = "obj" if kind.name != "Job" else _owner(attribute)
         expression = self._leaf(f"{owner}.{attribute}", named, nullable=nullable)
-        return Field(expression, is_constant=is_constant)
+        return Field(expression, is_steady=owner != "now")
 
     def _leaf(self, value: str, kind: GraphQLLeafType, *, nullable: bool) -> str:
         if isinstance(kind, GraphQLEnumType):
@@ -232,23 +233,36 @@ class Compiler:
             return f"{name}({value})"
         return f"(NULL if (value := {value}) is None else {name}(value))"
 
-    def _nested(self, make: Read, shape: Shape, absent: str | None) -> Field:
+    def _nested(self, name: tuple[str, str], shape: Shape) -> Field:
+        make, absent = _NESTED[name], _ABSENT.get(name)
         template = b"%b".join(escaped(piece) for piece in shape.pieces)
-        source = f"lambda template, obj, job, now, facts: template % {bytes_of(shape.fields)}"
+        source = f"lambda template, obj, job, rest, now, facts: template % {bytes_of(shape.fields)}"
         write = eval(source, self.names)  # noqa: S307  # see Field
 
-        def render(job: JobRecord, now: JobChange, facts: Facts) -> bytes:
-            inner = make(None, job, now, facts)
-            return NULL if inner is None else write(template, inner, job, now, facts)
+        def render(job: JobRecord, rest: JobRest, now: JobChange, facts: Facts) -> bytes:
+            inner = make(None, job, rest, now, facts)
+            return NULL if inner is None else write(template, inner, job, rest, now, facts)
 
-        call = f"{self._name(render)}(job, now, facts)"
-        return Field(f"(NULL if now.{absent} is None else {call})" if absent else call)
+        call = f"{self._name(render)}(job, rest, now, facts)"
+        return Field(
+            f"(NULL if {absent} is None else {call})" if absent else call,
+            is_steady=name in _STEADY and all(field.is_steady for field in shape.fields),
+        )
 
     def _name(self, value: object) -> str:
         """A name of this value's in the expressions."""
         name = f"value_{len(self.names)}"
         self.names[name] = value
         return name
+
+
+def _owner(attribute: str) -> str:
+    """Where a job's attribute is found. Raises NotFlatError."""
+    if attribute in JobChange.__struct_fields__:
+        return "now"
+    if attribute not in JobRecord.__struct_fields__:
+        raise NotFlatError
+    return "rest" if attribute in JobRest.__struct_fields__ and attribute != "id" else "job"
 
 
 def _attribute(kind: GraphQLObjectType, name: str) -> str:
@@ -270,11 +284,9 @@ def _encoder(kind: GraphQLLeafType) -> Callable[[Any], bytes]:
     """From a value to JSON, the same as serialising and then encoding it."""
     if kind.name == "ID":
         return lambda value: msgspec.json.encode(str(value))
-    if kind is GraphQLInt:
-        return b"%d".__mod__
     if kind.name == "DateTime":
         return lambda value: b'"%b"' % value.isoformat().encode()
-    if kind in (GraphQLString, GraphQLBoolean):
+    if kind in (GraphQLString, GraphQLBoolean, GraphQLInt):
         return msgspec.json.encode
     return lambda value: msgspec.json.encode(kind.serialize(value))
 

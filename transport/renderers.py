@@ -13,22 +13,36 @@ from transport.masking import mask
 if TYPE_CHECKING:
     from graphql import ExecutionResult
 
-    from db.records import JobRecord
-    from jobs.changes import JobChange
+    from jobs.changes import JobChange, JobRest
     from jobs.feed import FollowedJob
     from resolvers.facts import Facts
     from transport.execution import Execution
     from transport.projection import Projection
 
 
+class Rendered:
+    """A job that a group shows, and what its renderer keeps for it."""
+
+    __slots__ = ("job", "rest", "template")
+
+    job: FollowedJob
+    """Set once it was read."""
+
+    def __init__(self) -> None:
+        self.rest: JobRest | None = None
+        """The rest of the job when it was last rendered."""
+        self.template: bytes | None = None
+        """Made with that rest."""
+
+
 class Renderer(Protocol):
     """Renders results of one group of subscriptions: same document, variables and rights."""
 
-    def now(self, job: FollowedJob, change: JobChange) -> bytes | None:
+    def now(self, rendered: Rendered, change: JobChange) -> bytes | None:
         """The result for a version of a job, if nothing has to be waited for."""
         ...
 
-    async def soon(self, job: FollowedJob, change: JobChange) -> bytes:
+    async def soon(self, rendered: Rendered, change: JobChange) -> bytes:
         """The same, after everything that it needs was read."""
         ...
 
@@ -36,36 +50,43 @@ class Renderer(Protocol):
 class Projecting:
     """The compiled way."""
 
-    __slots__ = ("_facts", "_projection", "_render", "_templates")
+    __slots__ = ("_facts", "_projection", "_render")
 
     def __init__(self, projection: Projection, facts: Facts) -> None:
         self._projection = projection
         self._render = projection.render
         self._facts = facts
-        self._templates: dict[FollowedJob, tuple[bytes, JobRecord]] = {}
 
-    def now(self, job: FollowedJob, change: JobChange) -> bytes | None:
+    def now(self, rendered: Rendered, change: JobChange) -> bytes | None:
         """The result; None while a fact is missing."""
-        template, read = self._templates.get(job) or self._prepare(job, change)
+        template, read = rendered.template, rendered.job.read
+        assert read is not None
+        if template is None or rendered.rest is not change.rest:
+            template = self._prepare(rendered, change)
         try:
-            return self._render(template, read, change, self._facts)
+            return self._render(template, read, change.rest, change, self._facts)
         except NotKnownYet:
             return None
 
-    async def soon(self, job: FollowedJob, change: JobChange) -> bytes:
+    async def soon(self, rendered: Rendered, change: JobChange) -> bytes:
         """The result, facts fetched. Raises what the database raises."""
-        template, read = self._templates.get(job) or self._prepare(job, change)
+        template, read = self._prepare(rendered, change), rendered.job.read
+        assert read is not None
         while True:
             try:
-                return self._render(template, read, change, self._facts)
+                return self._render(template, read, change.rest, change, self._facts)
             except NotKnownYet as missing:
                 await self._facts.fetch(missing)
 
-    def _prepare(self, job: FollowedJob, change: JobChange) -> tuple[bytes, JobRecord]:
-        assert job.read is not None
-        template = self._projection.template(job.read, change, self._facts)
-        prepared = self._templates[job] = (template, job.read)
-        return prepared
+    def _prepare(self, rendered: Rendered, change: JobChange) -> bytes:
+        read = rendered.job.read
+        assert read is not None
+        template = self._projection.template(read, change.rest, change, self._facts)
+        # Of a job that only waits one version is shown: half a kilobyte would be kept for nothing.
+        if rendered.rest is not None:
+            rendered.template = template
+        rendered.rest = change.rest
+        return template
 
 
 class Executing:
@@ -75,13 +96,13 @@ class Executing:
         self._execution = execution
         self._operation_name = operation_name
 
-    def now(self, job: FollowedJob, change: JobChange) -> bytes | None:
+    def now(self, rendered: Rendered, change: JobChange) -> bytes | None:
         """Always None: some resolver may have to wait."""
-        del job, change
+        del rendered, change
 
-    async def soon(self, job: FollowedJob, change: JobChange) -> bytes:
+    async def soon(self, rendered: Rendered, change: JobChange) -> bytes:
         """The result. Errors are part of it, nothing is raised."""
-        result = await self._execution.result(Job.from_record(job.at(change)))
+        result = await self._execution.result(Job.from_record(rendered.job.at(change)))
         return msgspec.json.encode(self._payload(result))
 
     def _payload(self, result: ExecutionResult) -> dict[str, Any]:

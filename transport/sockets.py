@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -68,6 +69,8 @@ class Sockets:
         self._allowed_hosts = allowed_hosts
         self._open: dict[Connection, None] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self.context = Context()
+        """Of timers, which log nothing."""
         app.metrics.websockets.set_function(lambda: self.open_count)
 
     async def run(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -22,7 +24,7 @@ from transport.projection import compile_projection
 from transport.renderers import Executing, Projecting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from uuid import UUID
 
     import strawberry
@@ -55,7 +57,8 @@ class Subscriptions:
         self._core = core_schema(schema)
         self._app = app
         self._groups: dict[object, Group] = {}
-        self._changed: list[Group] = []
+        self.changed: list[Group] = []
+        """Groups with results to hand out at the end of this batch of changes."""
         self._projections: OrderedDict[object, Projection | None] = OrderedDict()
         self._tasks: asyncio.TaskGroup | None = None
         app.metrics.subscriptions.set_function(lambda: self.member_count)
@@ -80,7 +83,7 @@ class Subscriptions:
     @property
     def member_count(self) -> int:
         """How many subscriptions there are."""
-        return sum(group.size for group in self._groups.values())
+        return sum(len(group.members) for group in self._groups.values())
 
     def join(
         self,
@@ -97,13 +100,14 @@ class Subscriptions:
         Raises RefusedError.
         """
         viewer_id = request.viewer.user_id if request.viewer else None
-        key = (text, operation_name, viewer_id, _canonical(variables))
+        # Each client sends its own copy of the text: one is kept.
+        key = (sys.intern(text), operation_name, viewer_id, _canonical(variables))
         group = self._groups.get(key)
         if group is None:
             group = self._make(key, request, document, operation_name, variables)
             self._groups[key] = group
             group.join(member)
-            self._start(group.open(self._app.settings.operation_timeout_s))
+            self.start(group.open(self._app.settings.operation_timeout_s))
         else:
             group.join(member)
         return group
@@ -119,22 +123,14 @@ class Subscriptions:
         execution = self._build(document, operation_name, variables, None)
         viewer, job_ids = self._asked(execution, request, operation_name)
         if projection := self._projection(key, execution):
-            facts = Facts(lambda: make_loaders(self._app, request), self._app.estimates)
+            facts = Facts(partial(make_loaders, self._app, request), self._app.estimates)
             renderer: Renderer = Projecting(projection, facts)
         else:
             context = context_of(self._app, request)
             execution = self._build(document, operation_name, variables, context)
             renderer = Executing(execution, operation_name)
-        return Group(
-            self._app.feed,
-            job_ids,
-            viewer.user_id,
-            renderer,
-            operation_name=operation_name,
-            count_delivered=self._app.metrics.events_delivered.inc,
-            on_changed=self._note,
-            on_empty=lambda: self._forget(key),
-        )
+        feed, user_id = self._app.feed, viewer.user_id
+        return Group(self, key, feed, job_ids, user_id, renderer, operation_name=operation_name)
 
     def _build(
         self,
@@ -184,26 +180,32 @@ class Subscriptions:
                 self._projections.popitem(last=False)
         return self._projections[compiled]
 
-    def _note(self, group: Group) -> None:
-        self._changed.append(group)
-
-    def _forget(self, key: object) -> None:
-        self._groups.pop(key, None)
-
     def _flush(self) -> None:
-        changed, self._changed = self._changed, []
+        changed, self.changed = self.changed, []
+        # Counted once: a metric costs as much as rendering.
+        delivered = 0
         for group in changed:
             try:
-                group.flush()
+                delivered += group.flush()
             except Exception as error:
                 # One group's trouble must not reach the others, nor the connection to Redis.
                 group.fail(error)
-            if group.needs_rendering:
-                self._start(group.render_waiting())
+        self.delivered(delivered)
 
-    def _start(self, work: Any) -> None:
+    # --- what groups call ---
+
+    def delivered(self, count: int) -> None:
+        """Count results that were handed out."""
+        self._app.metrics.events_delivered.inc(count)
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what must wait."""
         assert self._tasks is not None, "Subscriptions.run is not running"
         self._tasks.create_task(work)
+
+    def forget(self, group: Group) -> None:
+        """There is nobody and nothing left of a group."""
+        self._groups.pop(group.key, None)
 
 
 def _canonical(variables: Mapping[str, Any] | None) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -77,7 +78,9 @@ class WebSocket(asyncio.Protocol):
         "_close_timer",
         "_config",
         "_connections",
+        "_fd",
         "_handler",
+        "_has_backlog",
         "_is_closing",
         "_reader",
         "_transport",
@@ -93,6 +96,9 @@ class WebSocket(asyncio.Protocol):
         self._connections = cast("set[Any]", server_state.connections)
         self._acceptor: Acceptor = app_state["sockets"]
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        # Where to write past the transport; None with TLS, and when the connection is lost.
+        self._fd: int | None = None
+        self._has_backlog = False
         self._reader: FrameReader | None = None
         self._handler: Handler | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -108,6 +114,8 @@ class WebSocket(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        if transport.get_extra_info("sslcontext") is None:
+            self._fd = transport.get_extra_info("socket").fileno()
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -127,6 +135,8 @@ class WebSocket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, whoever wanted it."""
         del exc
+        # The transport closes it next; then the number may be another client's.
+        self._fd = None
         self._connections.discard(self)
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -152,7 +162,7 @@ class WebSocket(asyncio.Protocol):
         """Send whole frames."""
         if self._is_closing:
             return
-        self._transport.write(data)
+        self._put(data)
         if self.is_full and self._transport.get_write_buffer_size() > MAX_WAITING_BYTES:
             self.close(1013, "Too much is waiting to be read")
 
@@ -160,7 +170,7 @@ class WebSocket(asyncio.Protocol):
         """Say goodbye and wait a while for the other side to say it too."""
         if self._is_closing or self._transport.is_closing():
             return
-        self._transport.write(frames.close(code, reason))
+        self._put(frames.close(code, reason))
         self._is_closing = True
         loop = asyncio.get_running_loop()
         self._close_timer = loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
@@ -182,22 +192,38 @@ class WebSocket(asyncio.Protocol):
 
     # --- inside ---
 
+    def _put(self, data: bytes) -> None:
+        """Write at once what the kernel takes; the rest waits in the transport.
+
+        The transport would come back to it when everybody's messages are made, and find none of
+        this connection's memory in the caches: half a microsecond of the ten of a message.
+        """
+        if self._has_backlog:
+            self._has_backlog = self._transport.get_write_buffer_size() > 0
+        try:
+            sent = 0 if self._has_backlog or self._fd is None else os.write(self._fd, data)
+        except OSError:
+            sent = 0  # the kernel is full, or the client gone: the transport knows what to do
+        if sent < len(data):
+            self._has_backlog = True
+            self._transport.write(data[sent:])
+
     def _open(self, data: bytes) -> None:
         try:
             handshake = read_handshake(data)
             self.address = self._client(handshake)
             answer = handshake.answer(self._acceptor.protocol_for(handshake, self.address))
         except HandshakeError as error:
-            self._transport.write(refusal(error.status, str(error), error.headers))
+            self._put(refusal(error.status, str(error), error.headers))
             self._transport.close()
             return
         except Exception:
             _log.exception("websocket handshake failed")
-            self._transport.write(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something is wrong."))
+            self._put(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something is wrong."))
             self._transport.close()
             return
         self._reader = FrameReader(MAX_MESSAGE_BYTES)
-        self._transport.write(answer)
+        self._put(answer)
         self._handler = self._acceptor.opened(self, handshake)
 
     def _client(self, handshake: Handshake) -> str | None:
@@ -214,7 +240,7 @@ class WebSocket(asyncio.Protocol):
         elif opcode is Opcode.TEXT:
             self._handler.on_text(data)
         elif opcode is Opcode.PING:
-            self._transport.write(frames.pong(data))
+            self._put(frames.pong(data))
         elif opcode is Opcode.PONG:
             self.answered_ping = True
         else:
@@ -225,7 +251,7 @@ class WebSocket(asyncio.Protocol):
             code = frames.close_code(data)
             self._is_closing = True
             empty = frames.header(Opcode.CLOSE, 0)
-            self._transport.write(empty if code is None else frames.close(code))
+            self._put(empty if code is None else frames.close(code))
         self._finish()
         self._transport.close()
 

@@ -43,7 +43,7 @@ async def test_a_subscription_leaves_nothing_behind(api: Api) -> None:
     ids = [job["id"] for job in (await ann.started(prompt="a"))["jobs"]]
     async with ann.socket() as socket:
         await anext(aiter(socket.subscribe(FOLLOW, ids=ids)))
-        assert api.service.feed.listener_count == 1
+        assert api.service.feed.listener_count == len(ids)
 
     async def nobody() -> bool:
         return api.service.feed.listener_count == 0
@@ -86,7 +86,7 @@ async def test_a_message_that_is_no_change_harms_nothing(api: Api) -> None:
         async for update in ann.follow(job_id):
             states.append(update["state"])
             if len(states) == 1:
-                channel = f"{api.service.settings.redis_prefix}:job:{job_id}"
+                channel = f"{api.service.settings.redis_prefix}:change:{job_id}"
                 for junk in (b"", b"null", b"[]", b"{}", b"\xff", b'{"id": 1}'):
                     await cast("Any", redis).publish(channel, junk)
                 await ann.ask(CANCEL, id=job_id)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from core.settings import Settings
-    from jobs.changes import JobChange
+    from db.records import JobRecord
     from tests.conftest import Api
 
 LARGE = "x" * 50_000
@@ -52,7 +52,7 @@ async def lazy(api: Api) -> AsyncGenerator[ClientConnection, None]:
         yield connection
 
 
-async def follow(api: Api, connection: ClientConnection, count: int) -> list[JobChange]:
+async def follow(api: Api, connection: ClientConnection, count: int) -> list[JobRecord]:
     """Follow that many new jobs of ann's; what they are now."""
     started: list[str] = []
     for number in range(count):
@@ -65,14 +65,15 @@ async def follow(api: Api, connection: ClientConnection, count: int) -> list[Job
     ids = [UUID(one) for one in started]
     async with api.service.database.read() as database:
         jobs = await read_jobs_of_any_user(database, ids)
-    return [change_of(jobs[one]) for one in ids]
+    return [jobs[one] for one in ids]
 
 
-async def flood(api: Api, jobs: list[JobChange], versions: range) -> None:
+async def flood(api: Api, jobs: list[JobRecord], versions: range) -> None:
     """Publish large versions of jobs, as a worker does."""
     for step in versions:
         await api.service.publisher.publish(
-            msgspec.structs.replace(job, version=job.version + step, model=LARGE) for job in jobs
+            change_of(msgspec.structs.replace(job, version=job.version + step, model=LARGE))
+            for job in jobs
         )
 
 

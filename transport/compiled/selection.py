@@ -120,11 +120,11 @@ class SelectionCompiler(Compiler):
         return Field(f"{self._name(write)}({owner}, facts)")
 
     def _writer(self, shape: Shape) -> Write:
-        """Writes an object; of a job, under the three names that pushes tell apart."""
+        """Writes an object; of a job, under the four names that pushes tell apart."""
         template = b"%b".join(escaped(piece) for piece in shape.pieces)
-        source = f"lambda template, obj, job, now, facts: template % {bytes_of(shape.fields)}"
+        source = f"lambda template, obj, job, rest, now, facts: template % {bytes_of(shape.fields)}"
         write = eval(source, self.names)  # noqa: S307  # see projection.Field
-        return lambda obj, facts: write(template, obj, obj, obj, facts)
+        return lambda obj, facts: write(template, obj, obj, obj, obj, facts)
 
 
 def _object_writer(make: Make, write_one: Write, *, nullable: bool) -> Write:
