@@ -89,6 +89,11 @@ class Database:
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncGenerator[Connection, None]:
         """A connection in autocommit mode: each statement stands alone, no BEGIN, no COMMIT."""
+        if not self._prepares:
+            # A transaction pooler may parse a statement on one server and execute it on another.
+            async with self.transaction() as connection:
+                yield connection
+            return
         async with self._engine.connect() as connection:
             yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
