@@ -286,6 +286,35 @@ async def test_behind_a_pooler_of_transactions(make_settings: Callable[..., Sett
     assert sum(not isinstance(one, RateLimited) for one in results) == 3
 
 
+async def test_one_connection_is_enough_for_all(make_settings: Callable[..., Settings]) -> None:
+    """The queue gives it back, also while there is always somebody who asks."""
+    async with running_api(make_settings(database_pool_size=1)) as api:
+        queue, database = api.service.admission_queue, api.service.database
+        answered = 0
+
+        async def asks_again(user_id: str) -> None:
+            nonlocal answered
+            while True:
+                assert outcomes_of([await queue.admit(asked(user_id))])[0] != "BUSY"
+                answered += 1
+
+        asking = [asyncio.create_task(asks_again(f"user {number}")) for number in range(4)]
+        try:
+            for _ in range(3):
+                before = answered
+                async with database.read() as connection:
+                    await connection.execute(text("SELECT 1"))
+
+                async def goes_on(since: int = before) -> bool:
+                    return answered > since
+
+                await wait_until(goes_on, what="the next answers")
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.wait(asking)
+
+
 async def settled(answer: Coroutine[Any, Any, Answer]) -> Answer | Exception:
     try:
         return await answer
