@@ -7,28 +7,29 @@ it; one that comes alone goes at once.
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING
 
 import asyncpg
 import msgspec
+from sqlalchemy import text
 
 from db.admission import Answer, Outcome
 from db.engine import is_database_down
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from db.admission import Asked
-    from db.engine import Database, Driver
+    from db.driver import Driver
+    from db.engine import Database
 
 MOST_TOGETHER = 50
 """Requests of one statement: some 10 ms of Postgres, for which their users' locks are held."""
-LINGER_S, HOLD_S = 0.05, 0.5
-"""How long a connection is kept for the next request, and how long at most: then it is somebody
-else's turn, if the pool is small. To take one from the pool and ping it costs 300 µs."""
 MARGIN_S = 1.0
 """By which Postgres may be late to say that a statement took too long."""
 
-_ADMIT = "SELECT admit($1::text::json, $2)"
+_TOGETHER = "SELECT admit($1::text::json, false) AS answers"
+_ALONE = text("SELECT admit(CAST(CAST(:requests AS text) AS json), true)")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Answer]).decode
 
@@ -53,17 +54,25 @@ class _Waiting:
 
 
 class AdmissionQueue:
-    """Lets requests in. One per API process; `run` must run."""
+    """Lets requests in. One per API process; `run` must run.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        driver: where those who go together are asked for.
+        database: where those who have to wait are.
+        timeout_s: a statement's, in Postgres.
+    """
+
+    def __init__(self, driver: Driver, database: Database, *, timeout_s: float) -> None:
+        self._driver = driver
         self._database = database
+        self._timeout_s = timeout_s + MARGIN_S
         self._queue: list[_Waiting] = []
         self._together: list[_Waiting] = []
         self._wanted = asyncio.Event()
         self._deadline = asyncio.timeout(None)
 
     async def admit(self, asked: Asked) -> Answer:
-        """What became of a request; never BUSY. Raises what the driver raises.
+        """What became of a request; never BUSY. Raises what the driver or SQLAlchemy raises.
 
         If it is cancelled while it goes with others, it may be let in all the same.
         """
@@ -80,37 +89,12 @@ class AdmissionQueue:
     async def run(self) -> None:
         """Answer what is asked, until cancelled."""
         try:
-            while True:
-                await self._wanted.wait()
-                await self._work_off()
+            while await self._wanted.wait():
+                if self._gather():
+                    await self._answer()
         finally:
             for waiting in (*self._together, *self._queue):
                 waiting.answer.cancel()
-
-    async def _work_off(self) -> None:
-        """Answer all that wait, on one connection."""
-        connected = False
-        try:
-            async with self._database.driver() as driver:
-                connected = True
-                until_s = time.monotonic() + HOLD_S
-                while await self._asks(until_s) and not driver.is_closed() and self._gather():
-                    await self._answer(driver)
-        except Exception as error:
-            # Who went together was told; without a connection it is the same for all.
-            if not connected:
-                while self._gather():
-                    self._settle(error)
-
-    async def _asks(self, until_s: float) -> bool:
-        """Wait a moment for somebody who asks."""
-        if time.monotonic() >= until_s:
-            return False
-        try:
-            async with asyncio.timeout(LINGER_S):
-                return await self._wanted.wait()
-        except TimeoutError:
-            return False
 
     def _gather(self) -> bool:
         """Choose who goes together next; False when nobody waits."""
@@ -120,33 +104,30 @@ class AdmissionQueue:
             self._wanted.clear()
         return bool(self._together)
 
-    async def _answer(self, driver: Driver) -> None:
-        """Ask for those who go together. Raises if the connection cannot be used any more."""
-        timeout_s = self._database.statement_timeout_s + MARGIN_S
+    async def _answer(self) -> None:
+        """Ask for those who go together, and tell each."""
         try:
-            async with asyncio.timeout(timeout_s) as self._deadline:
-                answers = await _admit(driver, [it.asked for it in self._together], waits=False)
+            async with asyncio.timeout(self._timeout_s) as self._deadline:
+                requests = _joined(waiting.asked for waiting in self._together)
+                (row,) = await self._driver.fetch(_TOGETHER, requests)
+            answers = _decode(row["answers"])
         except Exception as error:
-            if isinstance(error, asyncpg.PostgresError) and not is_database_down(error):
-                # Undone as a whole, maybe because of one of them.
-                self._settle(None)
-                return
-            self._settle(error)
-            raise
-        together, self._together = self._together, []
-        for waiting, answer in zip(together, answers, strict=True):
-            waiting.settle(None if answer.outcome is Outcome.BUSY else answer)
+            undone = isinstance(error, asyncpg.PostgresError) and not is_database_down(error)
+            # If Postgres undid the whole, it may be because of one of them: each goes alone.
+            self._settle([None if undone else error] * len(self._together))
+        else:
+            self._settle([None if it.outcome is Outcome.BUSY else it for it in answers])
 
-    def _settle(self, outcome: Exception | None) -> None:
-        """Tell all who went together the same."""
+    def _settle(self, outcomes: Sequence[Answer | Exception | None]) -> None:
         together, self._together = self._together, []
-        for waiting in together:
+        for waiting, outcome in zip(together, outcomes, strict=True):
             waiting.settle(outcome)
 
     async def _alone(self, asked: bytes) -> Answer:
         """Wait for locks, and for nobody else."""
-        async with self._database.driver() as driver:
-            (answer,) = await _admit(driver, [asked], waits=True)
+        async with self._database.transaction() as connection:
+            result = await connection.execute(_ALONE, {"requests": _joined([asked])})
+            (answer,) = _decode(result.scalar_one())
         return answer
 
     def _end_if_all_left(self) -> None:
@@ -155,6 +136,5 @@ class AdmissionQueue:
             self._deadline.reschedule(0)
 
 
-async def _admit(driver: Driver, asked: list[bytes], *, waits: bool) -> list[Answer]:
-    requests = b"[%b]" % b",".join(asked)
-    return _decode(await driver.value(_ADMIT, requests.decode(), waits))
+def _joined(requests: Iterable[bytes]) -> str:
+    return f"[{b','.join(requests).decode()}]"

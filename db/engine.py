@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import asyncpg
 from sqlalchemy import event
@@ -49,36 +49,11 @@ Connection = AsyncConnection
 """An open connection; what the functions of this package take."""
 
 
-class Driver:
-    """The driver's own connection, for the few statements of which there are thousands a second.
-
-    SQLAlchemy takes some 60 µs of a statement and 100 µs of a transaction, asyncpg 20 µs.
-    """
-
-    def __init__(self, connection: Any, *, prepares: bool) -> None:
-        self._connection = connection
-        self._prepares = prepares
-
-    def is_closed(self) -> bool:
-        """Whether it is known to be lost."""
-        return self._connection.is_closed()
-
-    async def value(self, statement: str, *arguments: object) -> Any:
-        """The first value that a statement returns; it is a transaction by itself."""
-        if self._prepares:
-            return await self._connection.fetchval(statement, *arguments)
-        # Else a transaction pooler may parse it on one server and execute it on another.
-        async with self._connection.transaction():
-            return await self._connection.fetchval(statement, *arguments)
-
-
 class Database:
     """Hands out connections. One per process; safe to share between tasks."""
 
-    def __init__(self, engine: AsyncEngine, settings: Settings) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._prepares = settings.database_statement_cache > 0
-        self.statement_timeout_s = settings.database_statement_timeout_ms / 1000
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection, None]:
@@ -96,20 +71,6 @@ class Database:
             return
         async with self._engine.connect() as connection:
             yield await connection.execution_options(isolation_level="AUTOCOMMIT")
-
-    @contextlib.asynccontextmanager
-    async def driver(self) -> AsyncGenerator[Driver, None]:
-        """A connection of the same pool, without SQLAlchemy around each statement."""
-        async with self._engine.connect() as connection:
-            raw = await connection.get_raw_connection()
-            try:
-                yield Driver(raw.driver_connection, prepares=self._prepares)
-            except asyncpg.PostgresError:
-                raise
-            except BaseException:
-                # Nobody knows what it is in the middle of.
-                await connection.invalidate()
-                raise
 
     async def dispose(self) -> None:
         """Close every connection."""
@@ -133,7 +94,7 @@ async def open_database(
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     if tracing is not None and tracing.is_on:
         trace_statements(engine, tracing)
-    database = Database(engine, settings)
+    database = Database(engine)
     try:
         yield database
     finally:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.vocabulary import JobState
-    from db.readers import Readers
+    from db.driver import Driver
 
 R = TypeVar("R", bound=msgspec.Struct)
 _BUILTIN = (UUID, datetime)
@@ -41,29 +41,29 @@ _PAGE_OF_GENERATIONS = f"""
 """
 
 
-async def read_jobs(readers: Readers, ids: Sequence[UUID]) -> dict[UUID, JobRecord]:
+async def read_jobs(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, JobRecord]:
     """Jobs by id."""
-    return {row["id"]: _record(row, JobRecord) for row in await readers.fetch(_JOBS, ids)}
+    return {row["id"]: _record(row, JobRecord) for row in await driver.fetch(_JOBS, ids)}
 
 
 async def read_jobs_of_generations(
-    readers: Readers, ids: Sequence[UUID]
+    driver: Driver, ids: Sequence[UUID]
 ) -> dict[UUID, list[JobRecord]]:
     """Jobs by generation, in grid order; generations without jobs are left out."""
     found: dict[UUID, list[JobRecord]] = {}
-    for row in await readers.fetch(_OF_GENERATIONS, ids):
+    for row in await driver.fetch(_OF_GENERATIONS, ids):
         found.setdefault(row["generation_id"], []).append(_record(row, JobRecord))
     return found
 
 
-async def read_generations(readers: Readers, ids: Sequence[UUID]) -> dict[UUID, GenerationRecord]:
+async def read_generations(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, GenerationRecord]:
     """Generations by id."""
-    rows = await readers.fetch(_GENERATIONS, ids)
+    rows = await driver.fetch(_GENERATIONS, ids)
     return {row["id"]: _record(row, GenerationRecord) for row in rows}
 
 
 async def page_of_jobs(
-    readers: Readers,
+    driver: Driver,
     user_id: str,
     *,
     limit: int,
@@ -72,15 +72,15 @@ async def page_of_jobs(
     generation_id: UUID | None = None,
 ) -> list[JobRecord]:
     """The user's jobs, newest first, older than the job `before`."""
-    rows = await readers.fetch(_PAGE_OF_JOBS, user_id, before, states, generation_id, limit)
+    rows = await driver.fetch(_PAGE_OF_JOBS, user_id, before, states, generation_id, limit)
     return [_record(row, JobRecord) for row in rows]
 
 
 async def page_of_generations(
-    readers: Readers, user_id: str, *, limit: int, before: UUID | None = None
+    driver: Driver, user_id: str, *, limit: int, before: UUID | None = None
 ) -> list[GenerationRecord]:
     """The user's generations, newest first, older than the generation `before`."""
-    rows = await readers.fetch(_PAGE_OF_GENERATIONS, user_id, before, limit)
+    rows = await driver.fetch(_PAGE_OF_GENERATIONS, user_id, before, limit)
     return [_record(row, GenerationRecord) for row in rows]
 
 

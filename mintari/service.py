@@ -16,8 +16,8 @@ from core.stopping import cancel_for_good
 from core.styles import load_styles
 from core.tracing import open_tracing
 from db.admission_queue import AdmissionQueue
+from db.driver import open_driver
 from db.engine import open_database
-from db.readers import open_readers
 from jobs.breakers import Breakers
 from jobs.channels import Channels
 from jobs.doorbell import Doorbell
@@ -47,9 +47,9 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tracing.aclose)
         database = await stack.enter_async_context(open_database(settings, tracing))
-        readers = await stack.enter_async_context(open_readers(settings, tracing))
+        driver = await stack.enter_async_context(open_driver(settings, tracing))
         timeout_s = settings.operation_timeout_s
-        reads = await stack.enter_async_context(open_reads(readers, timeout_s))
+        reads = await stack.enter_async_context(open_reads(driver, timeout_s))
         redis = await stack.enter_async_context(open_redis(settings))
         storage = await stack.enter_async_context(open_storage(settings, redis))
         styles = load_styles(settings.styles_file)
@@ -61,7 +61,8 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
         revocations = Revocations(settings, database, channels)
         await revocations.read()
         storage_health = StorageHealth(storage)
-        admission_queue = AdmissionQueue(database)
+        statement_timeout_s = settings.database_statement_timeout_ms / 1000
+        admission_queue = AdmissionQueue(driver, database, timeout_s=statement_timeout_s)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         running = (feed.run(), revocations.run(), admission_queue.run())
         services = [tasks.create_task(service) for service in running]
@@ -80,7 +81,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
             styles=styles,
             estimates=Estimates(database),
             reads=reads,
-            readers=readers,
+            driver=driver,
             storage_health=storage_health,
             policy=load_policy(settings.safety_lists),
             picture_judge=load_picture_judge(settings),

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from core.styles import Style
     from core.tracing import Tracing
     from db.admission_queue import AdmissionQueue
+    from db.driver import Driver
     from db.engine import Database
-    from db.readers import Readers
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
     from jobs.breakers import Breakers
@@ -57,7 +57,7 @@ class App:
     styles: Mapping[str, Style]
     estimates: Estimates
     reads: Reads
-    readers: Readers
+    driver: Driver
     storage_health: StorageHealth
     policy: Policy
     picture_judge: PictureJudge | None

@@ -32,7 +32,7 @@ async def page_jobs(
     if generation_id is not None and wanted is None:
         return Page([], has_next=False)
     found = await page_of_jobs(
-        app.readers,
+        app.driver,
         viewer.user_id,
         limit=limit + 1,
         before=before,
@@ -48,5 +48,5 @@ async def page_generations(
     """The viewer's generations, newest first. Raises Unauthenticated, InvalidInput."""
     viewer = request.require_viewer()
     limit, before = page_limit(first, after)
-    found = await page_of_generations(app.readers, viewer.user_id, limit=limit + 1, before=before)
+    found = await page_of_generations(app.driver, viewer.user_id, limit=limit + 1, before=before)
     return cut_page(found, limit)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from uuid import UUID
 
-    from db.readers import Readers
+    from db.driver import Driver
 
 V = TypeVar("V")
 MOST_AT_ONCE = 200
@@ -86,19 +86,19 @@ class Gathered(Generic[V]):
 class Reads:
     """Reads by id of an API process."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, readers: Readers, timeout_s: float) -> None:
-        self.jobs = Gathered(tasks, lambda ids: read_jobs(readers, ids), timeout_s)
-        self.generations = Gathered(tasks, lambda ids: read_generations(readers, ids), timeout_s)
+    def __init__(self, tasks: asyncio.TaskGroup, driver: Driver, timeout_s: float) -> None:
+        self.jobs = Gathered(tasks, lambda ids: read_jobs(driver, ids), timeout_s)
+        self.generations = Gathered(tasks, lambda ids: read_generations(driver, ids), timeout_s)
         self.jobs_of_generations = Gathered(
-            tasks, lambda ids: read_jobs_of_generations(readers, ids), timeout_s
+            tasks, lambda ids: read_jobs_of_generations(driver, ids), timeout_s
         )
 
 
 @contextlib.asynccontextmanager
-async def open_reads(readers: Readers, timeout_s: float) -> AsyncGenerator[Reads, None]:
+async def open_reads(driver: Driver, timeout_s: float) -> AsyncGenerator[Reads, None]:
     """Open it; what still runs at the end is cancelled. `timeout_s` is a statement's."""
     async with asyncio.TaskGroup() as tasks:
-        reads = Reads(tasks, readers, timeout_s)
+        reads = Reads(tasks, driver, timeout_s)
         yield reads
         for kind in (reads.jobs, reads.generations, reads.jobs_of_generations):
             await cancel_for_good(kind.running)

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from core.ids import new_id
+from db.driver import open_driver
 from db.hot import read_jobs
-from db.readers import open_readers
 from resolvers.reads import MOST_AT_ONCE, Gathered, open_reads
 from tests.waiting import wait_until
 
@@ -36,11 +36,11 @@ async def job_ids(api: Api) -> list[UUID]:
 async def test_what_is_asked_for_together_is_one_statement(api: Api, settings: Settings) -> None:
     ids = await job_ids(api)
     batches: list[list[UUID]] = []
-    async with open_readers(settings) as readers, asyncio.TaskGroup() as tasks:
+    async with open_driver(settings) as driver, asyncio.TaskGroup() as tasks:
 
         async def read(keys: list[UUID]) -> dict[UUID, JobRecord]:
             batches.append(keys)
-            return await read_jobs(readers, keys)
+            return await read_jobs(driver, keys)
 
         jobs = Gathered(tasks, read, timeout_s=10)
         found = await asyncio.gather(*(jobs.get(key) for key in [*ids * 20, new_id()]))
@@ -53,8 +53,8 @@ async def test_what_is_asked_for_together_is_one_statement(api: Api, settings: S
 async def test_a_stuck_statement_holds_up_nobody_and_ends(api: Api, settings: Settings) -> None:
     ids = await job_ids(api)
     database = api.service.database
-    async with open_readers(settings) as readers:
-        async with open_reads(readers, timeout_s=1) as reads, database.transaction() as connection:
+    async with open_driver(settings) as driver:
+        async with open_reads(driver, timeout_s=1) as reads, database.transaction() as connection:
             await connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
             stuck = [reads.jobs.get(ids[0])]
 
@@ -70,7 +70,7 @@ async def test_a_stuck_statement_holds_up_nobody_and_ends(api: Api, settings: Se
             stuck.clear()
             # Postgres was told, too.
             await wait_until(both_wait)
-        async with open_reads(readers, timeout_s=10) as reads:
+        async with open_reads(driver, timeout_s=10) as reads:
             found = await asyncio.gather(*map(reads.jobs.get, ids))
     assert [job and job.id for job in found] == ids
 
@@ -80,10 +80,10 @@ async def test_what_runs_at_the_end_is_cancelled(api: Api, settings: Settings) -
     async with (
         asyncio.timeout(20),
         api.service.database.transaction() as connection,
-        open_readers(settings) as readers,
+        open_driver(settings) as driver,
     ):
         await connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
-        async with open_reads(readers, timeout_s=60) as reads:
+        async with open_reads(driver, timeout_s=60) as reads:
             reads.jobs.get(ids[0])
 
             async def waits() -> bool:
@@ -97,17 +97,17 @@ async def test_connections_that_were_lost_are_opened_anew(
     make_settings: Callable[..., Settings], api: Api, statement_cache: int
 ) -> None:
     settings = make_settings(database_statement_cache=statement_cache)
-    async with open_readers(settings) as readers:
+    async with open_driver(settings) as driver:
         pid_of = "SELECT pg_backend_pid() AS pid"
-        (first,) = await readers.fetch(pid_of)
-        (again,) = await readers.fetch(pid_of)
+        (first,) = await driver.fetch(pid_of)
+        (again,) = await driver.fetch(pid_of)
         assert again["pid"] == first["pid"]
         async with api.service.database.transaction() as connection:
             await connection.execute(text("SELECT pg_terminate_backend(:pid)"), dict(first))
 
         async def another() -> bool:
             try:
-                (row,) = await readers.fetch(pid_of)
+                (row,) = await driver.fetch(pid_of)
             except Exception:
                 return False
             return row["pid"] != first["pid"]

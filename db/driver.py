@@ -1,7 +1,7 @@
-"""Connections of the driver's own, for what is read with every request.
+"""Connections of the driver's own, for what is asked with every request.
 
 A statement through SQLAlchemy's pool costs some 300 µs of CPU, most of it for the checkout; through
-asyncpg alone 40. So what is hot is read here, with SQL as Postgres takes it ($1); everything else
+asyncpg alone 40. So what is hot is asked here, with SQL as Postgres takes it ($1); everything else
 goes through `db.engine`.
 """
 
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from core.tracing import Tracing
 
 MOST_CONNECTIONS = 4
-"""Beside those of the engine's pool. Reads are gathered: the rule is one statement in flight."""
+"""Beside those of the engine's pool. What is asked is gathered: the rule is one statement of a kind
+in flight."""
 CLOSE_TIMEOUT_S = 5.0
 
 
-class Readers:
+class Driver:
     """A few connections, each for one statement at a time. Connects when first used."""
 
     def __init__(self, settings: Settings, tracing: Tracing) -> None:
@@ -36,7 +37,7 @@ class Readers:
         self._free = asyncio.Semaphore(MOST_CONNECTIONS)
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Mapping[str, Any]]:
-        """All rows of a statement that stands alone. Raises what asyncpg raises.
+        """All rows of a statement that is a transaction of its own. Raises what asyncpg raises.
 
         It may be cancelled: Postgres is told, before the connection is used again.
         """
@@ -50,7 +51,7 @@ class Readers:
         if self._settings.database_statement_cache:
             return await connection.fetch(sql, *values)
         # A transaction pooler may change servers between preparing it and executing it.
-        async with connection.transaction(readonly=True):
+        async with connection.transaction():
             return await connection.fetch(sql, *values)
 
     async def aclose(self) -> None:
@@ -79,12 +80,12 @@ class Readers:
 
 
 @contextlib.asynccontextmanager
-async def open_readers(
+async def open_driver(
     settings: Settings, tracing: Tracing = NO_TRACING
-) -> AsyncGenerator[Readers, None]:
+) -> AsyncGenerator[Driver, None]:
     """Open it, and close it at the end."""
-    readers = Readers(settings, tracing)
+    driver = Driver(settings, tracing)
     try:
-        yield readers
+        yield driver
     finally:
-        await readers.aclose()
+        await driver.aclose()
