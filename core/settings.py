@@ -401,7 +401,9 @@ class Settings(BaseSettings):
     )
 
     # Connections
-    database_pool_size: PositiveInt = Field(default=10, description="Connections per process.")
+    database_pool_size: PositiveInt = Field(
+        default=10, description="Connections per process; an API opens up to four more."
+    )
     database_statement_timeout_ms: PositiveInt = Field(
         default=10_000, description="Deadline of one statement, milliseconds."
     )

@@ -8,7 +8,7 @@ goes the long way, from the beginning. Both give the same answer to the byte, he
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from structlog.contextvars import bind_contextvars
@@ -44,6 +44,16 @@ _JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"
 _decoder = msgspec.json.Decoder(Parameters)
 
 
+class _Asking(NamedTuple):
+    """A request as far as its headers tell of it."""
+
+    app: App
+    request: Request
+    viewer: Viewer
+    media_type: str
+    request_id: str
+
+
 class Shortcut:
     """Answers what it can, and passes on everything else.
 
@@ -76,34 +86,38 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            headers: dict[bytes, bytes] = dict(scope["headers"])
-            app: App = scope["app"].state.service
-            viewer = self._viewer(app, headers)
-            media_type = viewer and self._media_type(scope, headers)
-            if viewer and media_type:
-                message = await _first(receive)
-                left = self._find(message)
-                if not isinstance(left, LeftToCoreError):
-                    request = Request(viewer, scope["client"] and scope["client"][0])
-                    left = await self._answer(app, request, left, headers, media_type, send)
-                    if left is None:
-                        self._pace.count(client_of_user(viewer.user_id))
-                        return
-                scope["state"]["left_to_core"] = left
-                receive = _again(message, receive)
+        if asking := self._asking(scope):
+            message = await _first(receive)
+            left = await self._answer(asking, message, send)
+            if left is None:
+                self._pace.count(client_of_user(asking.viewer.user_id))
+                return
+            # What was done is not done again, and what was not found is not looked for.
+            scope["state"]["left_to_core"] = left
+            scope["headers"] = [(HEADER, asking.request_id.encode()), *scope["headers"]]
+            receive = _again(message, receive)
         await self._app(scope, receive, send)
 
-    def _viewer(self, app: App, headers: Mapping[bytes, bytes]) -> Viewer | None:
-        """Whose token it is, if that was found good before and nothing keeps them waiting."""
+    def _asking(self, scope: Scope) -> _Asking | None:
+        """Who asks, if that is known and nothing about the headers is unusual."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            return None
+        app: App = scope["app"].state.service
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
         viewer = self._verifier.verified(token) if token else None
         if viewer is None or app.revocations.covers(viewer):
             return None
-        return None if self._pace.wait_s(client_of_user(viewer.user_id)) else viewer
+        if self._pace.wait_s(client_of_user(viewer.user_id)):
+            return None
+        media_type = self._media_type(scope, headers)
+        if media_type is None:
+            return None
+        request = Request(viewer, scope["client"] and scope["client"][0])
+        return _Asking(app, request, viewer, media_type, request_id_of(headers.get(HEADER)))
 
     def _media_type(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
-        """The answer's, if nothing about the headers is unusual."""
+        """The answer's; None if something about the headers is unusual."""
         if (
             # Of several with one name, not all are here.
             len(headers) != len(scope["headers"])
@@ -125,41 +139,38 @@ class Shortcut:
             self._media_types[accept] = accepted.media_type
         return accepted.media_type
 
-    def _find(self, message: Message | None) -> Answer | LeftToCoreError:
-        """The answer to the operation that a body asks for, if it is compiled."""
-        if message is None or message.get("more_body") or len(message["body"]) > MAX_JSON_BYTES:
+    async def _answer(
+        self, asking: _Asking, message: Message | None, send: Send
+    ) -> LeftToCoreError | None:
+        """Answer; or why that is left to graphql-core."""
+        answer = self._find(message)
+        if answer is None:
             return LeftToCoreError()
+        # The server made a task for this request: nothing has to be put back.
+        bind_contextvars(request=asking.request_id, user=user_tag(asking.viewer.user_id))
+        try:
+            result = await self._operations.get(answer, asking.app, asking.request)
+        except LeftToCoreError as left:
+            return left
+        await _send(send, result, asking)
+        return None
+
+    def _find(self, message: Message | None) -> Answer | None:
+        """The answer to the operation that a body asks for, if it is compiled."""
+        if message is None or message["type"] != "http.request" or message["more_body"]:
+            return None
+        if len(message["body"]) > MAX_JSON_BYTES:
+            return None
         operations = self._operations
         try:
             asked = _decoder.decode(message["body"])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return LeftToCoreError()
+            return None
         text = operations.persisted.at_hand(asked.query, asked.document_id, asked.extensions)
         if not text:
-            return LeftToCoreError()
+            return None
         checked = operations.documents.check(text, asked.operation_name, asked.variables)
-        return operations.compiled(text, asked, checked) or LeftToCoreError()
-
-    async def _answer(
-        self,
-        app: App,
-        request: Request,
-        answer: Answer,
-        headers: Mapping[bytes, bytes],
-        media_type: str,
-        send: Send,
-    ) -> LeftToCoreError | None:
-        """Answer; or why that is left to graphql-core."""
-        assert request.viewer is not None
-        request_id = request_id_of(headers.get(HEADER))
-        # The server made a task for this request: nothing has to be put back.
-        bind_contextvars(request=request_id, user=user_tag(request.viewer.user_id))
-        try:
-            result = await self._operations.get(answer, app, request)
-        except LeftToCoreError as left:
-            return left
-        await _send(send, result, media_type, request_id)
-        return None
+        return operations.compiled(text, asked, checked)
 
 
 async def _first(receive: Receive) -> Message | None:
@@ -186,11 +197,9 @@ def _again(message: Message | None, receive: Receive) -> Receive:
     return receive_again
 
 
-async def _send(
-    send: Send, result: bytes | ExecutionResult, media_type: str, request_id: str
-) -> None:
-    status, headers, body = rendered(result, media_type)
+async def _send(send: Send, result: bytes | ExecutionResult, asking: _Asking) -> None:
+    status, headers, body = rendered(result, asking.media_type)
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    raw += [(b"content-length", b"%d" % len(body)), (HEADER, request_id.encode())]
+    raw += [(b"content-length", b"%d" % len(body)), (HEADER, asking.request_id.encode())]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -10,18 +10,24 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from graphql import get_argument_values, get_variable_values, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strawberry.types.arguments import convert_arguments
 from strawberry.types.graphql import OperationType
 
 from core.auth import Viewer
 from core.vocabulary import ErrorCode
 from db.lifecycle import Finish, claim, fail, succeed
 from resolvers.context import Request
+from schema.build import build_schema
 from tests.conftest import running_api
 from tests.parts.test_projection import DIRECTIVES, selections
+from transport.compiled.arguments import arguments_of
+from transport.compiled.plans import Plans
 from transport.context import context_of
 from transport.endpoints import open_operations
+from transport.execution import core_schema
 from transport.http import rendered
 from transport.negotiation import JSON
 from transport.parameters import Parameters
@@ -362,3 +368,46 @@ async def test_what_a_mutation_has_done_is_not_done_again(
     (job,) = answer.data["startGeneration"]["generation"]["jobs"]
     assert job["queuePosition"] == 3
     assert len((await ann.ask("{ jobs { nodes { id } } }")).data["jobs"]["nodes"]) == 3
+
+
+def test_arguments_are_converted_as_strawberry_does() -> None:
+    schema = build_schema()
+    variables: list[tuple[str, dict[str, Any]]] = [
+        (START, {"input": {}}),
+        (START, {"input": {"prompt": "a", "size": "SQUARE_512", "uploadId": None, "seed": 3}}),
+        (AGAIN, {"input": {"jobId": 5, "lockSeed": None}}),
+        (PAGE, {}),
+        (PAGE, {"filter": None, "after": None}),
+        (PAGE, {"filter": {"states": ["PENDING", "FAILED"]}, "first": 7}),
+        (PAGE, {"filter": {"states": "PENDING", "generationId": "g"}}),
+    ]
+    for document, sent in variables:
+        definition: Any = parse(document).definitions[0]
+        values = get_variable_values(core_schema(schema), definition.variable_definitions, sent)
+        kind: Any = core_schema(schema).get_root_type(definition.operation)
+        node = definition.selection_set.selections[0]
+        field = kind.fields[node.name.value]
+        registry = schema.schema_converter.scalar_registry
+        expected = convert_arguments(
+            get_argument_values(field, node, values),  # pyright: ignore[reportArgumentType]
+            field.extensions["strawberry-definition"].arguments,
+            registry,
+            schema.config,
+        )
+        assert arguments_of(field, node)(values) == expected
+
+
+def test_plans_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transport.compiled.plans.MAX_KEPT_BYTES", 300_000)
+    plans = Plans(build_schema())
+    texts = [f"query Q{number} {{ job(id: 1) {{ id state }} }}" for number in range(100)]
+
+    def is_compiled(text: str) -> bool:
+        return plans.find(text, parse(text), Parameters(query=text)) is not None
+
+    for text in texts:
+        assert not is_compiled(text)
+        assert is_compiled(text)
+        assert 0 < plans.kept_bytes <= 300_000
+    assert is_compiled(texts[-2])
+    assert not is_compiled(texts[0])

@@ -8,42 +8,33 @@ generated documents holds them against each other.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from graphql import (
-    DirectiveNode,
-    GraphQLError,
-    OperationType,
-    VariableNode,
-    Visitor,
-    get_operation_ast,
-    get_variable_values,
-    visit,
-)
+from graphql import get_operation_ast
 
-from transport.compiled.answers import MutationAnswer, QueryAnswer
-from transport.compiled.arguments import arguments_of
-from transport.compiled.selection import SelectionCompiler
-from transport.execution import build_execution, core_schema
-from transport.projection import NotFlatError
+from transport.compiled.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     import strawberry
-    from graphql import DocumentNode, GraphQLObjectType, OperationDefinitionNode
+    from graphql import DocumentNode
 
     from transport.compiled.answers import Answer
-    from transport.compiled.selection import Root
     from transport.parameters import Parameters
 
-    Begin = Callable[[Any], Answer | None]
-    """From coerced variables to an answer that can be asked for."""
+MAX_KEPT_BYTES = 32 * 2**20
+"""Of memory: some 500 operations of the page's; the ones that were asked for last."""
+BYTES_PER_TOKEN = 300
+"""Of a document, which a plan keeps, as tracemalloc counts."""
 
-MOST = 512
-"""Operations that are remembered, with plans of some 50 KB; those that were asked for last."""
-MOST_VARIANTS = 8
-"""Plans of one operation, by the variables that its directives depend on."""
+
+class _Kept:
+    """What is remembered of an operation; `weight`: in memory, bytes."""
+
+    __slots__ = ("operation", "weight")
+
+    def __init__(self) -> None:
+        self.operation: Operation | None = None
+        self.weight = 0
 
 
 class Plans:
@@ -51,7 +42,8 @@ class Plans:
 
     def __init__(self, schema: strawberry.Schema) -> None:
         self._schema = schema
-        self._kept: OrderedDict[tuple[str, str | None], _Operation | None] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str | None], _Kept] = OrderedDict()
+        self.kept_bytes = 0
 
     def find(self, text: str, document: DocumentNode, asked: Parameters) -> Answer | None:
         """The answer to an operation, ready to be read; None if it is graphql-core's.
@@ -60,104 +52,27 @@ class Plans:
         a second time: most that come once come from whoever writes a new one with each request.
         """
         key = text, asked.operation_name
-        if key not in self._kept:
-            self._keep(key, None)
+        kept = self._kept.get(key)
+        if kept is None:
+            self._kept[key] = kept = _Kept()
+            self._weigh(kept, 4 * len(text))
             return None
         self._kept.move_to_end(key)
-        kept = self._kept[key]
-        if kept is None:
-            kept = self._kept[key] = _Operation(self._schema, document, asked.operation_name)
-        return kept.answer(asked.variables or {})
+        operation = kept.operation or self._begin(kept, document, asked.operation_name)
+        answer = operation and operation.answer(asked.variables or {})
+        if operation:
+            plans = operation.weight_bytes + BYTES_PER_TOKEN * document.token_count
+            self._weigh(kept, 4 * len(text) + plans)
+        return answer
 
-    def _keep(self, key: tuple[str, str | None], kept: _Operation | None) -> None:
-        self._kept[key] = kept
-        if len(self._kept) > MOST:
-            self._kept.popitem(last=False)
+    def _begin(self, kept: _Kept, document: DocumentNode, name: str | None) -> Operation | None:
+        if node := get_operation_ast(document, name):
+            kept.operation = Operation(self._schema, document, node)
+        return kept.operation
 
-
-class _Operation:
-    """One operation of a document, compiled for each way in which its directives can fall out."""
-
-    def __init__(
-        self, schema: strawberry.Schema, document: DocumentNode, operation_name: str | None
-    ) -> None:
-        self._schema = schema
-        self._core = core_schema(schema)
-        self._document = document
-        self._operation_name = operation_name
-        self._operation = get_operation_ast(document, operation_name)
-        self._deciding = _variables_of_directives(document)
-        self._variants: dict[object, Begin | None] = {}
-
-    def answer(self, given: Mapping[str, Any]) -> Answer | None:
-        """The answer for these variables; None if it is graphql-core's."""
-        if self._operation is None:
-            return None
-        definitions = self._operation.variable_definitions or ()
-        variables = get_variable_values(self._core, definitions, cast("Any", given))
-        if isinstance(variables, list):
-            return None
-        variant = tuple(variables.coerced.get(name) for name in self._deciding)
-        if variant not in self._variants:
-            if len(self._variants) >= MOST_VARIANTS:
-                return None
-            self._variants[variant] = self._compile(self._operation, given)
-        begin = self._variants[variant]
-        try:
-            return begin and begin(variables)
-        except GraphQLError:
-            # Arguments that do not fit, as only variables can tell.
-            return None
-
-    def _compile(
-        self, operation: OperationDefinitionNode, given: Mapping[str, Any]
-    ) -> Begin | None:
-        built = build_execution(
-            self._schema, self._document, given, self._operation_name, context=None
-        )
-        if isinstance(built, list):
-            return None
-        compiler = SelectionCompiler(self._core, built.fragments, built.variables, operation)
-        try:
-            if operation.operation is OperationType.QUERY:
-                return self._query(compiler)
-            return self._mutation(compiler, operation)
-        except NotFlatError:
-            return None
-
-    def _query(self, compiler: SelectionCompiler) -> Begin:
-        kind = cast("GraphQLObjectType", self._core.query_type)
-        roots, write = compiler.query(kind)
-        takes = [(root.key, _arguments(kind, root)) for root in roots]
-        return lambda variables: QueryAnswer(write, {key: take(variables) for key, take in takes})
-
-    def _mutation(self, compiler: SelectionCompiler, operation: OperationDefinitionNode) -> Begin:
-        kind = cast("GraphQLObjectType", self._core.mutation_type)
-        root, members = compiler.mutation(kind)
-        take = _arguments(kind, root)
-        name = operation.name.value if operation.name else None
-        return lambda variables: MutationAnswer(root, members, take(variables), name)
-
-
-def _arguments(kind: GraphQLObjectType, root: Root) -> Callable[[Any], dict[str, Any]]:
-    return arguments_of(kind.fields[root.name], root.nodes[0])
-
-
-class _DirectiveVariables(Visitor):
-    """Collects the variables that directives depend on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: dict[str, None] = {}
-
-    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
-        """Look at a directive's arguments."""
-        for argument in node.arguments or ():
-            if isinstance(argument.value, VariableNode):
-                self.names[argument.value.name.value] = None
-
-
-def _variables_of_directives(document: DocumentNode) -> tuple[str, ...]:
-    visitor = _DirectiveVariables()
-    visit(document, visitor)
-    return tuple(visitor.names)
+    def _weigh(self, kept: _Kept, weight: int) -> None:
+        self.kept_bytes += weight - kept.weight
+        kept.weight = weight
+        while self.kept_bytes > MAX_KEPT_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self.kept_bytes -= oldest.weight
