@@ -3,6 +3,9 @@
 The long way (middleware, routing, `transport.http`) takes 100 µs beside what an operation takes.
 What it would find out is found here with a few look-ups; a request about which anything is unusual
 goes the long way, from the beginning. Both give the same answer to the byte, headers included.
+
+It is ASGI all the same: written past uvicorn, with one system call, an answer would cost 10 µs less
+of 100.
 """
 
 from __future__ import annotations
