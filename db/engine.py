@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 from sqlalchemy import event
@@ -52,8 +52,9 @@ Connection = AsyncConnection
 class Database:
     """Hands out connections. One per process; safe to share between tasks."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, prepares: bool) -> None:
         self._engine = engine
+        self._prepares = prepares
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Connection, None]:
@@ -94,7 +95,7 @@ async def open_database(
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     if tracing is not None and tracing.is_on:
         trace_statements(engine, tracing)
-    database = Database(engine)
+    database = Database(engine, prepares=settings.database_statement_cache > 0)
     try:
         yield database
     finally:
