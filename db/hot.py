@@ -1,7 +1,8 @@
 """What is read with most requests, through the driver.
 
-By ids, whoever owns what is found: `resolvers.answering` looks at `user_id`, so that who asks gets
-only what is theirs. Lists are one user's.
+By ids, whoever owns what is found: who asks looks at `user_id` (`resolvers.answering`, and
+`resolvers.generations` before it makes something of it), so that nobody gets what is another's.
+Lists are one user's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from db.records import GenerationRecord, JobRecord, columns
+from db.records import GenerationRecord, JobRecord, UploadRecord, columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ _OF_GENERATIONS = f"""
     SELECT {_JOB} FROM jobs WHERE generation_id = ANY($1::uuid[]) ORDER BY generation_id, variant
 """
 _GENERATIONS = f"SELECT {columns(GenerationRecord)} FROM generations WHERE id = ANY($1::uuid[])"
+_UPLOADS = f"SELECT {columns(UploadRecord)} FROM uploads WHERE id = ANY($1::uuid[])"
 _PAGE_OF_JOBS = f"""
     SELECT {_JOB} FROM jobs
     WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2)
@@ -60,6 +62,11 @@ async def read_generations(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, Ge
     """Generations by id."""
     rows = await driver.fetch(_GENERATIONS, ids)
     return {row["id"]: _record(row, GenerationRecord) for row in rows}
+
+
+async def read_uploads(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, UploadRecord]:
+    """Uploads by id."""
+    return {row["id"]: _record(row, UploadRecord) for row in await driver.fetch(_UPLOADS, ids)}
 
 
 async def page_of_jobs(

@@ -19,10 +19,9 @@ from core.vocabulary import ImageSize
 from db.audit import AuditEntry, Decision, record_audit
 from db.generations import delete_generation as delete_generation_rows
 from db.generations import read_generations
-from db.jobs import read_jobs, read_jobs_of_generations
+from db.jobs import read_jobs_of_generations
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_generation as cancel_generation_rows
-from db.uploads import read_uploads
 from jobs.changes import change_of
 from resolvers.admission import SEED_RANGE, Admitted, Wish, admit
 from resolvers.safety import require_allowed
@@ -287,12 +286,11 @@ async def _job_and_generation(
 ) -> tuple[JobRecord, GenerationRecord]:
     job_id = parse_id(id_text)
     if job_id is not None:
-        async with app.database.read() as connection:
-            jobs = await read_jobs(connection, [job_id], viewer.user_id)
-            if job := jobs.get(job_id):
-                found = await read_generations(connection, [job.generation_id], viewer.user_id)
-                if generation := found.get(job.generation_id):
-                    return job, generation
+        job = await app.reads.jobs.get(job_id)
+        if job is not None and job.user_id == viewer.user_id:
+            generation = await app.reads.generations.get(job.generation_id)
+            if generation is not None:
+                return job, generation
     raise JobNotFound("There is no such job.")
 
 
@@ -307,9 +305,8 @@ async def _kept_upload(app: App, viewer: Viewer, old: GenerationRecord) -> Uploa
 async def _upload(app: App, viewer: Viewer, id_text: str) -> UploadRecord:
     upload_id = parse_id(id_text)
     if upload_id is not None:
-        async with app.database.read() as connection:
-            found = await read_uploads(connection, [upload_id], viewer.user_id)
-        if upload := found.get(upload_id):
+        upload = await app.reads.uploads.get(upload_id)
+        if upload is not None and upload.user_id == viewer.user_id:
             return upload
     raise UploadNotFound("There is no such upload. Send the id that createUpload gave you.")
 

@@ -11,7 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from core.stopping import cancel_for_good
-from db.hot import read_generations, read_jobs, read_jobs_of_generations
+from db.hot import read_generations, read_jobs, read_jobs_of_generations, read_uploads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -89,6 +89,7 @@ class Reads:
     def __init__(self, tasks: asyncio.TaskGroup, driver: Driver, timeout_s: float) -> None:
         self.jobs = Gathered(tasks, lambda ids: read_jobs(driver, ids), timeout_s)
         self.generations = Gathered(tasks, lambda ids: read_generations(driver, ids), timeout_s)
+        self.uploads = Gathered(tasks, lambda ids: read_uploads(driver, ids), timeout_s)
         self.jobs_of_generations = Gathered(
             tasks, lambda ids: read_jobs_of_generations(driver, ids), timeout_s
         )
@@ -100,5 +101,5 @@ async def open_reads(driver: Driver, timeout_s: float) -> AsyncGenerator[Reads, 
     async with asyncio.TaskGroup() as tasks:
         reads = Reads(tasks, driver, timeout_s)
         yield reads
-        for kind in (reads.jobs, reads.generations, reads.jobs_of_generations):
+        for kind in (reads.jobs, reads.generations, reads.uploads, reads.jobs_of_generations):
             await cancel_for_good(kind.running)
