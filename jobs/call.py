@@ -16,6 +16,7 @@ from core.pictures import CONTENT_TYPE
 from db.doomed import doom
 from db.engine import is_database_down
 from db.ledger import begin_call, record_external_id
+from db.lifecycle import LeaseLostError
 from jobs.transactions import in_transaction
 from providers.base import (
     Accepted,
@@ -73,10 +74,13 @@ class ProviderCall:
 
     async def _enter(self, resumed: CallRecord | None) -> None:
         """Write the row. Not cut off by a cancel: nobody would know whether there is one."""
+        asked_s = time.monotonic()
         with CancelScope(shield=True):
             async with self._kit.database.read() as connection:
                 await begin_call(connection, self._job.id, self._job.attempt, resumed=resumed)
         self.began_s = time.monotonic()
+        if self.began_s - asked_s >= self._kit.settings.lease_s:
+            raise LeaseLostError("frozen until the lease had run out")
 
     def outlives(self, error: ProviderError) -> bool:
         """Whether the provider goes on with the call after this error, and can be asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -89,6 +90,7 @@ class Runner:
             self._tasks.create_task(self._claim(job_id, attempt))
 
     async def _claim(self, job_id: UUID, attempt: int) -> None:
+        asked_s = time.monotonic()
         try:
             async with self._kit.database.read() as connection:
                 work = await claim(
@@ -101,6 +103,9 @@ class Runner:
                 )
             if work is None:
                 self._wake.set()
+            elif time.monotonic() - asked_s >= self._kit.settings.lease_s:
+                # Frozen meanwhile: others have taken the job over, and may have called.
+                _log.warning("lease ran out before the claim was answered", job=str(job_id))
             else:
                 self._run(work)
                 if self._cancelled[job_id]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from db.jobs import read_jobs_of_any_user
 from db.ledger import read_calls
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from db.records import CallRecord, Work
 
+LOCK = text("SELECT FROM jobs WHERE id = :id FOR UPDATE")
+HOLD = text("SELECT pg_sleep(1)")
 START = {"prompt": "a hill", "variantCount": 1}
 
 
@@ -147,6 +150,23 @@ async def runner_of(settings: Settings) -> AsyncGenerator[Runner]:
         await wait_until(well)
         yield Runner(kit, Outbox(kit.publisher), tasks, asyncio.Event())
         watching.cancel()
+
+
+async def test_a_claim_that_is_answered_after_its_lease_calls_nobody(
+    parts: Callable[..., Any],
+) -> None:
+    """As in a worker that was frozen while it waited for the answer."""
+    async with parts(lease_s=0.5) as one:
+        job_id = await one.job()
+        async with runner_of(one.settings) as runner:
+            async with one.api.service.database.transaction() as connection:
+                await connection.execute(LOCK, {"id": job_id})
+                runner.start(job_id, 0)
+                await connection.execute(HOLD)
+            await runner.drain(20)
+        assert one.stand_in.counts()["started"] == 0
+        (call,) = await one.calls(job_id)
+        assert (call.attempt, call.outcome) == (1, "STARTED")
 
 
 async def test_an_attempt_that_lost_its_job_here_leaves_the_next_one_alone(
