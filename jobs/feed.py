@@ -70,11 +70,6 @@ class FollowedJob:
         # No set: there are one or two, and a tuple is looked through in a third of the time.
         self.listeners: tuple[Listener, ...] = ()
 
-    @property
-    def record(self) -> JobRecord | None:
-        """The job at its highest known version; None until it was read."""
-        return self.at(self.newest) if self.newest else None
-
     def at(self, change: JobChange) -> JobRecord:
         """The whole job at a version of it. It must have been read."""
         assert self.read is not None
