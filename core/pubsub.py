@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 PING_AFTER_S = 5.0
 """A silent connection is asked after this; a second silence of that length means it is dead."""
 MIN_PAUSE_S, MAX_PAUSE_S = 0.05, 2.0
-BUSY_S = 0.002
-"""When messages come in faster than this, they are read that often: each read has its price (a
-wake-up, a system call, a write to each follower), and nobody sees two milliseconds."""
+BUSY_AFTER_S = 0.0001
+"""Who took longer to hand on what was read,"""
+BREATH_S = 0.002
+"""reads again after this: each read has its price (a wake-up, a system call, a write to each
+follower), and nobody sees two milliseconds."""
 CONFIRM_TIMEOUT_S = 1.0
 
 _log = get_logger(__name__)
@@ -50,12 +53,11 @@ class _Link(asyncio.Protocol):
         self._replies = hiredis.Reader()
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._read_at_s = 0.0
         self.is_silent = False
 
     def data_received(self, data: bytes) -> None:
         self.is_silent = False
-        self._take_breath()
+        began_s = time.perf_counter()
         try:
             self._replies.feed(data)
             while (reply := self._replies.gets()) is not False:
@@ -63,14 +65,9 @@ class _Link(asyncio.Protocol):
         except hiredis.ProtocolError:
             self._transport.abort()
         self._on_batch()
-
-    def _take_breath(self) -> None:
-        now_s = self._loop.time()
-        if now_s - self._read_at_s < BUSY_S:
+        if time.perf_counter() - began_s > BUSY_AFTER_S and not self._transport.is_closing():
             self._transport.pause_reading()
-            self._loop.call_later(BUSY_S, self._resume)
-            now_s += BUSY_S
-        self._read_at_s = now_s
+            self._loop.call_later(BREATH_S, self._resume)
 
     def _resume(self) -> None:
         if not self._transport.is_closing():

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from jobs.publisher import Publisher
 
 RECONCILE_S = 5.0
-"""How often Postgres is asked for the versions of all followed jobs while Redis is there."""
+"""Within how long Postgres is asked for the versions of all followed jobs while Redis is there."""
+AT_A_TIME = 250
+"""Jobs that it is asked for at once: a millisecond, so that no message is held up for longer."""
 RECONCILE_WITHOUT_REDIS_S = 0.5
 """The same while Redis is away: then this is the feed."""
 
@@ -245,33 +247,52 @@ class Feed:
         self.on_batch()
 
     async def _reconcile_forever(self) -> None:
+        due: list[FollowedJob] = []
+        pause_s = RECONCILE_S
         while True:
-            connected = self._subscriber.connected
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(RECONCILE_S if connected else RECONCILE_WITHOUT_REDIS_S):
-                    await self._stale.wait()
-            self._stale.clear()
-            try:
-                await self._reconcile()
-            except Exception as error:
-                # Postgres is away; the next round asks again, and snapshots will say so.
-                _log.warning("could not read followed jobs", error=type(error).__name__)
+            if not due:
+                due = list(self._followed.values())
+                pause_s = RECONCILE_S / (len(due) // AT_A_TIME + 1)
+            without_redis = not self._subscriber.connected
+            is_stale = await self._gets_stale(
+                RECONCILE_WITHOUT_REDIS_S if without_redis else pause_s
+            )
+            if is_stale or without_redis:
+                due = []
+                await self._reconcile(list(self._followed.values()), missed=is_stale)
+            else:
+                await self._reconcile(due[:AT_A_TIME], missed=False)
+                due = due[AT_A_TIME:]
 
-    async def _reconcile(self) -> None:
-        known = {
-            followed.id: followed.newest.version
-            for followed in self._followed.values()
-            if followed.newest is not None
-        }
+    async def _gets_stale(self, within_s: float) -> bool:
+        """Whether messages are missed, at the latest after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._stale.wait()
+        is_stale = self._stale.is_set()
+        self._stale.clear()
+        return is_stale
+
+    async def _reconcile(self, jobs: Iterable[FollowedJob], *, missed: bool) -> None:
+        """Take in what Postgres knows of jobs; and Redis, if messages were missed."""
+        known = {job.id: job.newest.version for job in jobs if job.newest is not None}
         if not known:
             return
-        ids = list(known)
+        try:
+            await self._take_newer(known)
+            if missed:
+                await self._take_published(list(known))
+        except Exception as error:
+            # Postgres is away; the next round asks again, and snapshots will say so.
+            _log.warning("could not read followed jobs", error=type(error).__name__)
+
+    async def _take_newer(self, known: Mapping[UUID, int]) -> None:
+        """Take in what Postgres knows of jobs beyond the versions that are known."""
         async with self._database.read() as connection:
-            versions = await read_versions(connection, ids)
+            versions = await read_versions(connection, list(known))
             behind = [job_id for job_id, seen in known.items() if versions.get(job_id, 0) > seen]
             newer = await read_jobs_of_any_user(connection, behind) if behind else {}
         self._learn(newer.values())
-        await self._take_published(ids)
         for job_id in known.keys() - versions.keys():
             self._end_deleted(job_id)
         self._end_batch()
