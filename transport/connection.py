@@ -46,6 +46,8 @@ TRY_AGAIN_LATER = 1013
 INIT_TIMEOUT_S = 10.0
 MAX_OPERATIONS = 100
 """At once on one socket; a page has one or two."""
+MAX_OPERATIONS_OF_USER = 300
+"""At once on all sockets of a user: what one change may cost that all of them follow."""
 MAX_MESSAGES = 200
 MESSAGES_WINDOW_S = 10.0
 """So many messages in so many seconds are no grid any more."""
@@ -165,6 +167,11 @@ class Connection:
         """Who is on the other side."""
         return self._request.viewer
 
+    @property
+    def operation_count(self) -> int:
+        """How many operations there are."""
+        return len(self._operations)
+
     def ping(self) -> None:
         """Ask for a sign of life; without one since the last ping, hang up."""
         if not self.socket.answered_ping:
@@ -219,7 +226,7 @@ class Connection:
             return
         if request.viewer is not None:
             try:
-                sockets.caps.take("user", request.viewer.user_id)
+                sockets.identified(self, request.viewer.user_id)
             except TooManySocketsError as error:
                 self.socket.close(TRY_AGAIN_LATER, str(error))
                 return
@@ -241,14 +248,19 @@ class Connection:
         elif operation_id in self._operations:
             self._reject(4409, f"Subscriber for {operation_id} already exists")
         elif len(self._operations) >= MAX_OPERATIONS:
-            text = f"{MAX_OPERATIONS} operations at once are allowed on a socket. Complete some."
-            error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
-            self._send({"id": operation_id, "type": "error", "payload": [error]})
+            self._say_too_many(operation_id, f"{MAX_OPERATIONS} operations at once on a socket")
+        elif self._user and self._sockets.operations_of(self._user) >= MAX_OPERATIONS_OF_USER:
+            self._say_too_many(operation_id, f"{MAX_OPERATIONS_OF_USER} operations at once")
         elif late := self._sockets.pass_by(client_of(self._request)):
             error = {"message": late.message, "extensions": late.extensions}
             self._send({"id": operation_id, "type": "error", "payload": [error]})
         else:
             self._operate(operation_id, message.payload)
+
+    def _say_too_many(self, operation_id: str, allowed: str) -> None:
+        text = f"{allowed} are allowed. Complete some."
+        error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
+        self._send({"id": operation_id, "type": "error", "payload": [error]})
 
     def _operate(self, operation_id: str, asked: Parameters) -> None:
         if asked.query and not asked.names_document:

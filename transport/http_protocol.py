@@ -8,6 +8,7 @@ have their limits where they are read (`transport.parameters`).
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,6 +21,12 @@ HEADERS_DEADLINE_S = 10.0
 """From the connection, or a request's first byte on a kept one, to the end of its headers."""
 MAX_HEADERS_BYTES = 64 * 1024
 """Of one request; browsers and proxies stay below 16 KB."""
+
+FREE_PIECES = 5
+"""Reads that headers may take; honest ones come in one or two."""
+LAZY_S = 0.25, 0.75
+"""Then they are read no more often than this, each connection at moments of its own: hundreds
+that send a byte at the same time would hold up everybody else for a millisecond or more."""
 
 _TIMEOUT = b"408 Request Timeout"
 _TOO_LARGE = b"431 Request Header Fields Too Large"
@@ -55,6 +62,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _headers_timer: asyncio.TimerHandle | None = None
     _headers_bytes = 0
+    _headers_pieces = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as uvicorn has it
         """Start to wait for the first request."""
@@ -72,8 +80,11 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._headers_timer is not None:
             self._headers_bytes += len(data)
+            self._headers_pieces += 1
             if self._headers_bytes > MAX_HEADERS_BYTES:
                 self._refuse(_TOO_LARGE)
+            elif self._headers_pieces >= FREE_PIECES:
+                self._read_later()
 
     def on_message_begin(self) -> None:
         """Start to wait for the headers of one more request."""
@@ -93,8 +104,16 @@ class HttpProtocol(HttpToolsProtocol):
         self._link.drain()
 
     def _await_headers(self) -> None:
-        self._headers_bytes = 0
+        self._headers_bytes = self._headers_pieces = 0
         self._headers_timer = self.loop.call_later(HEADERS_DEADLINE_S, self._refuse, _TIMEOUT)
+
+    def _read_later(self) -> None:
+        self.flow.pause_reading()
+        self.loop.call_later(random.uniform(*LAZY_S), self._read_on)  # noqa: S311
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _stop_waiting(self) -> None:
         if self._headers_timer is not None:

@@ -31,7 +31,7 @@ MAX_WAITING = 16
 """Requests of one client that wait at once; more are refused."""
 MAX_WAIT_S = 10.0
 """Who would have to wait for longer is refused,"""
-HOLD_S = 1.0
+HOLD_S = 2.0
 """after this: a refusal that comes at once is asked for again at once."""
 PACE = "PACE"
 """The limit's name in the metrics."""

@@ -68,6 +68,7 @@ class Sockets:
         self._allowed_origins = frozenset(origin.lower() for origin in origins)
         self._allowed_hosts = allowed_hosts
         self._open: dict[Connection, None] = {}
+        self._of_users: dict[str, set[Connection]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.context = Context()
         """Of timers, which log nothing."""
@@ -122,12 +123,24 @@ class Sockets:
         self._open[connection] = None
         return connection
 
+    def identified(self, connection: Connection, user_id: str) -> None:
+        """A socket is a user's. Raises TooManySocketsError."""
+        self.caps.take("user", user_id)
+        self._of_users.setdefault(user_id, set()).add(connection)
+
+    def operations_of(self, user_id: str) -> int:
+        """How many operations a user has on all sockets."""
+        return sum(one.operation_count for one in self._of_users.get(user_id, ()))
+
     def forget(self, connection: Connection, request: Request, user_id: str | None) -> None:
         """A socket is closed."""
         if self._open.pop(connection, self) is None:
             self.caps.release("address", request.remote_address or "")
             if user_id is not None:
                 self.caps.release("user", user_id)
+                self._of_users[user_id].discard(connection)
+                if not self._of_users[user_id]:
+                    del self._of_users[user_id]
 
     def pass_by(self, client: str) -> RateLimited | None:
         """Count a request of a client's; why it may not be made now, if so.

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.waiting import wait_until
+from transport import http_protocol
+from transport.http_protocol import HttpProtocol
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from tests.conftest import Api
 
@@ -65,6 +67,40 @@ async def test_headers_that_never_come_or_never_end(api: Api) -> None:
             assert await answer(one) == ("http/1.1 408 request timeout", b"")
         await wait_until(is_closed, within_s=WITHIN_S)
         assert await silent.read() == await kept.read() == b""
+
+
+async def test_headers_in_many_pieces_are_read_late_and_served(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[HttpProtocol] = []
+    read_later = HttpProtocol._read_later  # pyright: ignore[reportPrivateUsage]
+
+    def noted(protocol: HttpProtocol) -> None:
+        late.append(protocol)
+        read_later(protocol)
+
+    monkeypatch.setattr(HttpProtocol, "_read_later", noted)
+    monkeypatch.setattr(http_protocol, "LAZY_S", (0.01, 0.02))
+    async with connection(api) as (reader, writer):
+        for pieces in range(1, 9):
+            writer.write(b"GET /healthz HTTP/1.1\r\n" if pieces == 1 else b"x-slow: 1\r\n")
+            if pieces >= http_protocol.FREE_PIECES:
+                # Each further one is read by itself, and late.
+                await wait_until(_has(late, pieces - http_protocol.FREE_PIECES + 1))
+            else:
+                async with connection(api) as (other, other_writer):
+                    # What came before this request was read before it.
+                    other_writer.write(HEALTH + b"\r\n")
+                    await answer(other)
+        writer.write(b"host: x\r\n\r\n")
+        assert await answer(reader) == ("http/1.1 200 ok", b'{"status":"ok"}')
+
+
+def _has(late: list[HttpProtocol], count: int) -> Callable[[], Awaitable[bool]]:
+    async def has() -> bool:
+        return len(late) >= count
+
+    return has
 
 
 @pytest.mark.usefixtures("impatient")

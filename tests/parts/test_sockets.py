@@ -282,6 +282,26 @@ async def test_sockets_have_a_number(make_settings: Callable[..., Settings]) -> 
             await works(again)
 
 
+async def test_a_user_has_a_number_of_operations_on_all_sockets(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transport.connection.MAX_OPERATIONS_OF_USER", 2)
+    job_id = (await api.client("ann").started(prompt="a", variantCount=1))["jobs"][0]["id"]
+    follow = {"query": FOLLOW, "variables": {"ids": [job_id]}}
+    async with acknowledged(api) as one, acknowledged(api) as two, acknowledged(api, "bob") as bob:
+        for socket in (one, two):
+            await say(socket, type="subscribe", id="1", payload=follow)
+            assert (await hear(socket))["type"] == "next"
+        await say(two, type="subscribe", id="2", payload=follow)
+        refused = await hear(two)
+        assert refused["payload"][0]["extensions"]["code"] == "TOO_MANY_OPERATIONS"
+        assert "2 operations at once" in refused["payload"][0]["message"]
+        await works(bob)
+        await say(two, type="complete", id="1")
+        await say(two, type="subscribe", id="2", payload=follow)
+        assert (await hear(two))["type"] == "next"
+
+
 async def test_a_server_that_stops_says_so(make_settings: Callable[..., Settings]) -> None:
     async with running_api(make_settings()) as api:
         socket = await websockets.connect(
