@@ -71,8 +71,8 @@ async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
             await load.connect()
             scene = Scene(api.pid, port, publisher, load, requests, victims, jobs[-1], stamps)
             await _spell(scene, 1)
-            for_s = 1.5 if plan.quick else 3
-            for number in range(min(plan.rounds, 2)):
+            for_s = 1.5 if plan.quick else 5
+            for number in range(plan.rounds):
                 for kind in ATTACKS:
                     quiet = await _spell(scene, for_s)
                     yield Sample(
