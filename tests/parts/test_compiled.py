@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import msgspec
 import pytest
-from graphql import get_argument_values, get_variable_values, parse
+from graphql import GraphQLError, get_argument_values, get_variable_values, parse
+from graphql import build_schema as schema_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strawberry.types.arguments import convert_arguments
@@ -25,6 +26,7 @@ from tests.conftest import running_api
 from tests.parts.test_projection import DIRECTIVES, selections
 from transport.compiled.arguments import arguments_of
 from transport.compiled.plans import Plans
+from transport.compiled.variables import UnusualError, coercer_of
 from transport.context import context_of
 from transport.endpoints import open_operations
 from transport.execution import core_schema
@@ -370,31 +372,199 @@ async def test_what_a_mutation_has_done_is_not_done_again(
     assert len((await ann.ask("{ jobs { nodes { id } } }")).data["jobs"]["nodes"]) == 3
 
 
-def test_arguments_are_converted_as_strawberry_does() -> None:
-    schema = build_schema()
-    variables: list[tuple[str, dict[str, Any]]] = [
-        (START, {"input": {}}),
-        (START, {"input": {"prompt": "a", "size": "SQUARE_512", "uploadId": None, "seed": 3}}),
-        (AGAIN, {"input": {"jobId": 5, "lockSeed": None}}),
-        (PAGE, {}),
-        (PAGE, {"filter": None, "after": None}),
-        (PAGE, {"filter": {"states": ["PENDING", "FAILED"]}, "first": 7}),
-        (PAGE, {"filter": {"states": "PENDING", "generationId": "g"}}),
-    ]
-    for document, sent in variables:
-        definition: Any = parse(document).definitions[0]
-        values = get_variable_values(core_schema(schema), definition.variable_definitions, sent)
-        kind: Any = core_schema(schema).get_root_type(definition.operation)
-        node = definition.selection_set.selections[0]
+# --- variables and arguments, held against graphql-core's and Strawberry's ---
+
+LITERALS = """query($first: Int, $after: String, $states: [JobState!], $one: JobState!, $in: ID) {
+  a: jobs(first: $first, after: $after, filter: {states: $states, generationId: $in}) {
+    nodes { id }
+  }
+  b: jobs(first: 7, filter: {states: [SUCCESS, $one]}) { nodes { id } }
+  c: jobs(filter: {states: $one, generationId: 5}) { nodes { id } }
+  d: jobs(after: null, filter: null) { nodes { id } }
+}"""
+DEFAULTS = """query($first: Int! = 3, $filter: JobFilter = {states: PENDING}, $id: ID! = 7) {
+  jobs(first: $first, filter: $filter) { nodes { id } }
+  job(id: $id) { id }
+}"""
+DOCUMENTS = [READ, PAGE, START, AGAIN, LITERALS, DEFAULTS]
+SCALARS = st.sampled_from([
+    *(None, True, False, 0, 1, -1, 1.0, 1.5, 2**31 - 1, 2**31, 10**400, "", "a", "1", "é"),
+    *("SQUARE_512", "PENDING", "FAILED", "square_512"),
+])  # fmt: skip
+NAMES = st.sampled_from([
+    *("prompt", "size", "variantCount", "seed", "lockSeed", "uploadId", "jobId", "promptDelta"),
+    *("states", "generationId", "fallOver", "unknown"),
+])  # fmt: skip
+FITTING: dict[str, st.SearchStrategy[Any]] = {
+    "id": st.sampled_from(["a", "1", 1, -5]),
+    "first": st.integers(-(2**31), 2**31 - 1),
+    "after": st.none() | st.text(max_size=3),
+    "in": st.none() | st.sampled_from(["a", 1]),
+    "one": st.sampled_from(["PENDING", "FAILED"]),
+    "states": st.none() | st.lists(st.sampled_from(["PENDING", "SUCCESS"]), max_size=3),
+}
+FITTING["filter"] = st.none() | st.fixed_dictionaries(
+    {}, optional={"states": FITTING["states"], "generationId": FITTING["in"]}
+)
+_REQUIRED = {"id", "one", "input"}
+_START = st.fixed_dictionaries(
+    {},
+    optional={
+        "prompt": st.text(max_size=3),
+        "size": st.just("SQUARE_512"),
+        "variantCount": st.none() | st.integers(-3, 9),
+        "seed": st.none() | st.integers(0, 9).map(float),
+        "lockSeed": st.booleans(),
+        "uploadId": FITTING["in"],
+        "fallOver": st.none() | st.booleans(),
+    },
+)
+_AGAIN = st.fixed_dictionaries(
+    {"jobId": FITTING["id"]},
+    optional={"promptDelta": st.text(max_size=3), "lockSeed": st.none() | st.booleans()},
+)
+
+
+@st.composite
+def anything(draw: st.DrawFn) -> dict[str, Any]:
+    """Variables of which hardly any fits."""
+    values = SCALARS | st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+        max_leaves=8,
+    )
+    names = st.sampled_from([*FITTING, "input", "other"])
+    return draw(st.dictionaries(names, values, max_size=4))
+
+
+@st.composite
+def fitting(draw: st.DrawFn, document: str) -> dict[str, Any]:
+    """Variables that fit a document's, as clients send them."""
+    sent: dict[str, Any] = {}
+    for definition in operation_of(document).variable_definitions:
+        name = definition.variable.name.value
+        values = FITTING.get(name, _START if document is START else _AGAIN)
+        needed = name in _REQUIRED and definition.default_value is None
+        if needed or draw(st.booleans()):
+            sent[name] = draw(values)
+    return sent
+
+
+def operation_of(document: str) -> Any:
+    return parse(document).definitions[0]
+
+
+SCHEMA = build_schema()
+
+
+def as_libraries_do(operation: Any, sent: dict[str, Any]) -> tuple[object, list[object]] | None:
+    """Coerced variables, and each root field's arguments or what is wrong with them."""
+    core = core_schema(SCHEMA)
+    values = get_variable_values(core, operation.variable_definitions, sent)
+    if isinstance(values, list):
+        return None
+    taken: list[object] = []
+    kind: Any = core.get_root_type(operation.operation)
+    for node in operation.selection_set.selections:
         field = kind.fields[node.name.value]
-        registry = schema.schema_converter.scalar_registry
-        expected = convert_arguments(
-            get_argument_values(field, node, values),  # pyright: ignore[reportArgumentType]
-            field.extensions["strawberry-definition"].arguments,
-            registry,
-            schema.config,
-        )
-        assert arguments_of(field, node)(values) == expected
+        try:
+            arguments: Any = get_argument_values(field, node, values)
+        except GraphQLError:
+            taken.append("does not fit")
+            continue
+        definitions = field.extensions["strawberry-definition"].arguments
+        registry = SCHEMA.schema_converter.scalar_registry
+        taken.append(convert_arguments(arguments, definitions, registry, SCHEMA.config))
+    return values.coerced, taken
+
+
+def as_compiled(operation: Any, sent: dict[str, Any]) -> tuple[object, list[object]] | None:
+    """The same, compiled."""
+    core = core_schema(SCHEMA)
+    values = coercer_of(core, operation.variable_definitions)(sent)
+    if values is None:
+        return None
+    taken: list[object] = []
+    kind: Any = core.get_root_type(operation.operation)
+    for node in operation.selection_set.selections:
+        try:
+            taken.append(arguments_of(kind.fields[node.name.value], node)(values))
+        except UnusualError:
+            taken.append("does not fit")
+    return values, taken
+
+
+def exactly(value: Any) -> object:
+    """What tells 1 from True and 1.0, and not in which order a dict was filled."""
+    if isinstance(value, dict):
+        return {name: exactly(one) for name, one in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [exactly(one) for one in cast("list[Any]", value)]
+    return repr(value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_what_fits_is_taken_as_the_libraries_do(data: st.DataObject) -> None:
+    document = data.draw(st.sampled_from(DOCUMENTS))
+    sent = data.draw(fitting(document))
+    expected = as_libraries_do(operation_of(document), sent)
+    assert expected is not None
+    assert exactly(as_compiled(operation_of(document), sent)) == exactly(expected)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(data=st.data())
+def test_what_does_not_fit_is_never_taken(data: st.DataObject) -> None:
+    document = data.draw(st.sampled_from(DOCUMENTS))
+    sent = data.draw(anything())
+    if data.draw(st.booleans()):
+        sent = data.draw(fitting(document)) | sent
+    compiled = as_compiled(operation_of(document), sent)
+    if compiled is not None:
+        assert exactly(compiled) == exactly(as_libraries_do(operation_of(document), sent))
+
+
+UNUSUAL = """
+scalar Any
+input Nested { nested: Nested name: String }
+input OneOf @oneOf { a: Int b: Int }
+input Inner { a: Int! = 4, b: [[Int!]], c: Any }
+input Outer { inner: Inner! = {b: [[1]]}, inners: [Inner], more: Any! }
+type Query { f(n: Nested, one: OneOf, outer: Outer, list: [Outer!]!): Int }
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "is_taken"),
+    [
+        ("Outer", {"more": 1}, True),
+        ("Outer", {"more": {"a": [None]}, "inner": {"b": [[1], None, []]}}, True),
+        ("Outer", {"more": 1, "inners": [{"a": 1}, None]}, True),
+        ("Outer", {"more": 1, "inners": {"a": 1}}, False),
+        ("Outer", {"more": None}, False),
+        ("Outer", {}, False),
+        ("Outer", {"more": 1, "inner": None}, False),
+        ("Outer", {"more": 1, "inner": {"b": [[None]]}}, False),
+        ("Outer", {"more": 1, "inner": {"a": None}}, False),
+        ("[Outer!]!", [{"more": 1}], True),
+        ("[Outer!]!", [None], False),
+        ("[Outer!]!", None, False),
+        ("OneOf", {"a": 1}, False),
+        ("Nested", {"name": "a"}, True),
+        ("Nested", {"nested": {"name": "a"}}, False),
+        ("Any!", None, False),
+        ("Any", None, True),
+    ],
+)
+def test_inputs_that_our_schema_does_not_have(kind: str, sent: object, *, is_taken: bool) -> None:
+    definitions = operation_of(f"query($v: {kind}) {{ __typename }}").variable_definitions
+    compiled = coercer_of(schema := schema_of(UNUSUAL), definitions)({"v": sent})
+    assert (compiled is not None) == is_taken
+    if compiled is not None:
+        values = get_variable_values(schema, definitions, {"v": sent})
+        assert not isinstance(values, list)
+        assert exactly(compiled) == exactly(values.coerced)
 
 
 def test_plans_take_a_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:

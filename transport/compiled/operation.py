@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from graphql import (
     DirectiveNode,
-    GraphQLError,
     OperationType,
     VariableNode,
     Visitor,
-    get_variable_values,
     visit,
 )
 
 from transport.compiled.answers import MutationAnswer, QueryAnswer
 from transport.compiled.arguments import arguments_of
 from transport.compiled.selection import SelectionCompiler
+from transport.compiled.variables import UnusualError, coercer_of
 from transport.execution import build_execution, core_schema
 from transport.projection import NotFlatError
 
@@ -28,8 +27,9 @@ if TYPE_CHECKING:
 
     from transport.compiled.answers import Answer
     from transport.compiled.selection import Root
+    from transport.compiled.variables import Variables
 
-    Begin = Callable[[Any], Answer]
+    Begin = Callable[[Variables], Answer]
     """From coerced variables to an answer that can be asked for."""
 
 MOST_VARIANTS = 8
@@ -52,17 +52,17 @@ class Operation:
         self._document = document
         self._operation = operation
         self._name = operation.name.value if operation.name else None
+        self._coerce = coercer_of(self._core, operation.variable_definitions or ())
         self._deciding = _variables_of_directives(document)
         self._variants: dict[object, Begin | None] = {}
         self.weight_bytes = 0
 
     def answer(self, given: Mapping[str, Any]) -> Answer | None:
         """The answer for these variables, ready to be read; None if it is graphql-core's."""
-        definitions = self._operation.variable_definitions or ()
-        variables = get_variable_values(self._core, definitions, cast("Any", given))
-        if isinstance(variables, list):
+        variables = self._coerce(given)
+        if variables is None:
             return None
-        variant = tuple(variables.coerced.get(name) for name in self._deciding)
+        variant = tuple([variables.get(name) for name in self._deciding])
         if variant not in self._variants:
             if len(self._variants) >= MOST_VARIANTS:
                 return None
@@ -70,8 +70,7 @@ class Operation:
         begin = self._variants[variant]
         try:
             return begin and begin(variables)
-        except GraphQLError:
-            # Arguments that do not fit, as only variables can tell.
+        except UnusualError:
             return None
 
     def _compile(self, given: Mapping[str, Any]) -> Begin | None:
@@ -101,7 +100,7 @@ class Operation:
         return lambda variables: MutationAnswer(root, members, take(variables), self._name)
 
 
-def _arguments(kind: GraphQLObjectType, root: Root) -> Callable[[Any], dict[str, Any]]:
+def _arguments(kind: GraphQLObjectType, root: Root) -> Callable[[Variables], dict[str, Any]]:
     return arguments_of(kind.fields[root.name], root.nodes[0])
 
 
