@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from graphql import GraphQLError
 
 from core.vocabulary import JobState
-from transport.deadline import operation_deadline
+from transport.deadline import in_time
 from transport.masking import mask
 from transport.renderers import Rendered
 
@@ -213,8 +213,7 @@ class Group:
     async def open(self, timeout_s: float) -> None:
         """Read what the jobs are now and show it. Never raises: members are told."""
         try:
-            async with operation_deadline(timeout_s):
-                results = await self._snapshot()
+            results = await in_time(self._snapshot(), timeout_s)
         except Exception as error:
             self.fail(error)
             return

@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
 from core.errors import DeadlineExceeded
-from transport.deadline import operation_deadline
+from transport.deadline import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,8 +65,7 @@ class Operations:
     ) -> bytes | ExecutionResult:
         """`{"data": …}`, or a result with errors. Raises LeftToCoreError."""
         try:
-            async with operation_deadline(self.timeout_s):
-                return await answer.get(app, request)
+            return await in_time(answer.get(app, request), self.timeout_s)
         except DeadlineExceeded as error:
             return refused(GraphQLError(error.message, extensions=error.extensions))
 
@@ -78,15 +77,15 @@ class Operations:
         Raises Strawberry's CannotGetOperationTypeError and InvalidOperationTypeError.
         """
         try:
-            async with operation_deadline(self.timeout_s):
-                return await self.schema.execute(
-                    text,
-                    variable_values=asked.variables,
-                    context_value=context,
-                    operation_name=asked.operation_name,
-                    allowed_operation_types=allowed,
-                    operation_extensions=asked.extensions,
-                )
+            executing = self.schema.execute(
+                text,
+                variable_values=asked.variables,
+                context_value=context,
+                operation_name=asked.operation_name,
+                allowed_operation_types=allowed,
+                operation_extensions=asked.extensions,
+            )
+            return await in_time(executing, self.timeout_s)
         except DeadlineExceeded as error:
             return refused(GraphQLError(error.message, extensions=error.extensions))
 
