@@ -286,6 +286,10 @@ class Settings(BaseSettings):
         default=1000,
         description="Websockets and streams from one address on one API process.",
     )
+    max_operations_per_user: PositiveInt = Field(
+        default=300,
+        description="Operations of one user at once, on all websockets to one API process.",
+    )
     anonymous_max_requests: PositiveInt = Field(
         default=3, description="Generation requests per anonymous user in any window."
     )

@@ -46,8 +46,6 @@ TRY_AGAIN_LATER = 1013
 INIT_TIMEOUT_S = 10.0
 MAX_OPERATIONS = 100
 """At once on one socket; a page has one or two."""
-MAX_OPERATIONS_OF_USER = 300
-"""At once on all sockets of a user: what one change may cost that all of them follow."""
 MAX_MESSAGES = 200
 MESSAGES_WINDOW_S = 10.0
 """So many messages in so many seconds are no grid any more."""
@@ -249,8 +247,8 @@ class Connection:
             self._reject(4409, f"Subscriber for {operation_id} already exists")
         elif len(self._operations) >= MAX_OPERATIONS:
             self._say_too_many(operation_id, f"{MAX_OPERATIONS} operations at once on a socket")
-        elif self._user and self._sockets.operations_of(self._user) >= MAX_OPERATIONS_OF_USER:
-            self._say_too_many(operation_id, f"{MAX_OPERATIONS_OF_USER} operations at once")
+        elif (most := self._sockets.most_operations(self._user)) is not None:
+            self._say_too_many(operation_id, f"{most} operations at once")
         elif late := self._sockets.pass_by(client_of(self._request)):
             error = {"message": late.message, "extensions": late.extensions}
             self._send({"id": operation_id, "type": "error", "payload": [error]})

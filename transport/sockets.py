@@ -128,9 +128,14 @@ class Sockets:
         self.caps.take("user", user_id)
         self._of_users.setdefault(user_id, set()).add(connection)
 
-    def operations_of(self, user_id: str) -> int:
-        """How many operations a user has on all sockets."""
-        return sum(one.operation_count for one in self._of_users.get(user_id, ()))
+    def most_operations(self, user_id: str | None) -> int | None:
+        """How many operations a user may have on all sockets; None while there are fewer.
+
+        One change may have to be sent to all of them.
+        """
+        most = self.app.settings.max_operations_per_user
+        sockets = self._of_users.get(user_id or "", ())
+        return None if sum(one.operation_count for one in sockets) < most else most
 
     def forget(self, connection: Connection, request: Request, user_id: str | None) -> None:
         """A socket is closed."""

@@ -57,7 +57,12 @@ async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
     jobs = await running_jobs(stack, USERS)
     defaults = {
         name.upper(): str(Settings.model_fields[name].default)
-        for name in ("max_requests_per_s", "max_sockets_per_user", "max_sockets_per_address")
+        for name in (
+            "max_requests_per_s",
+            "max_operations_per_user",
+            "max_sockets_per_user",
+            "max_sockets_per_address",
+        )
     }
     environment = stack.environment(free_port(), **defaults)
     stamps, port = Stamps(), int(environment["API_PORT"])

@@ -56,6 +56,7 @@ class Stack:
             "RATE_LIMIT_MAX_REQUESTS": NO_LIMIT,
             "MAX_ACTIVE_JOBS": NO_LIMIT,
             "MAX_REQUESTS_PER_S": NO_LIMIT,
+            "MAX_OPERATIONS_PER_USER": NO_LIMIT,
             "MAX_SOCKETS_PER_USER": NO_LIMIT,
             "MAX_SOCKETS_PER_ADDRESS": NO_LIMIT,
             **changes,

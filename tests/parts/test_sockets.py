@@ -283,12 +283,16 @@ async def test_sockets_have_a_number(make_settings: Callable[..., Settings]) -> 
 
 
 async def test_a_user_has_a_number_of_operations_on_all_sockets(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+    make_settings: Callable[..., Settings],
 ) -> None:
-    monkeypatch.setattr("transport.connection.MAX_OPERATIONS_OF_USER", 2)
-    job_id = (await api.client("ann").started(prompt="a", variantCount=1))["jobs"][0]["id"]
-    follow = {"query": FOLLOW, "variables": {"ids": [job_id]}}
-    async with acknowledged(api) as one, acknowledged(api) as two, acknowledged(api, "bob") as bob:
+    async with (
+        running_api(make_settings(max_operations_per_user=2)) as api,
+        acknowledged(api) as one,
+        acknowledged(api) as two,
+        acknowledged(api, "bob") as bob,
+    ):
+        job_id = (await api.client("ann").started(prompt="a", variantCount=1))["jobs"][0]["id"]
+        follow = {"query": FOLLOW, "variables": {"ids": [job_id]}}
         for socket in (one, two):
             await say(socket, type="subscribe", id="1", payload=follow)
             assert (await hear(socket))["type"] == "next"
