@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 PING_AFTER_S = 5.0
 """A silent connection is asked after this; a second silence of that length means it is dead."""
 MIN_PAUSE_S, MAX_PAUSE_S = 0.05, 2.0
-BUSY_AFTER_S = 0.0001
-"""Who took longer to hand on what was read,"""
+BUSY_AFTER_S, BUSY_SHARE = 0.0001, 0.1
+"""Who takes longer than this to hand on what was read, and this share of the time for it,"""
 BREATH_S = 0.002
 """reads again after this: each read has its price (a wake-up, a system call, a write to each
 follower), and nobody sees two milliseconds."""
@@ -53,6 +53,7 @@ class _Link(asyncio.Protocol):
         self._replies = hiredis.Reader()
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._handed_on_s = 0.0
         self.is_silent = False
 
     def data_received(self, data: bytes) -> None:
@@ -65,7 +66,13 @@ class _Link(asyncio.Protocol):
         except hiredis.ProtocolError:
             self._transport.abort()
         self._on_batch()
-        if time.perf_counter() - began_s > BUSY_AFTER_S and not self._transport.is_closing():
+        self._take_breath(began_s, time.perf_counter())
+
+    def _take_breath(self, began_s: float, ended_s: float) -> None:
+        """Let messages gather while there are many of them."""
+        least_s = max(BUSY_AFTER_S, BUSY_SHARE * (ended_s - self._handed_on_s))
+        self._handed_on_s = ended_s
+        if ended_s - began_s > least_s and not self._transport.is_closing():
             self._transport.pause_reading()
             self._loop.call_later(BREATH_S, self._resume)
 
