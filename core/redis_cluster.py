@@ -6,7 +6,7 @@ is lost closes those to all nodes; and it waits and tries again, while callers h
 2 s and a way to live without Redis. So commands go through redis-py's client of one node, one for
 each node, and only the choice of the node is ours.
 
-A command that is answered MOVED is sent again, once, to where it moved. ASK is not followed: while
+A command that is answered MOVED is sent again, to where it moved. ASK is not followed: while
 a slot is being moved key by key, what has gone ahead counts as away.
 Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_S = 0.25
 """While a node is away, the others are asked this often who has taken over."""
-ROUNDS = 2
+ROUNDS = 4
+"""How often a command is sent at most: nodes hear of a move one after another, and one that has not
+heard yet sends clients back."""
 _KEYLESS = frozenset({"PING", "TIME", "INFO", "SCRIPT", "CLUSTER"})
 
 

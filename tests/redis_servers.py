@@ -225,7 +225,10 @@ class ValkeyCluster:
                 *("127.0.0.1", port_of(self.nodes[to]), "", 0, 5000),
                 *("AUTH", PASSWORD, "KEYS", *keys),
             )
-        for client in (target, source, self._clients[2]):
+        primaries = self._clients[:PRIMARIES]
+        others = [one for one in primaries if one not in (target, source)]
+        # All are told, as valkey-cli does: whoever hears of it by gossip sends clients back.
+        for client in (target, source, *others):
             client.execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(to))
 
     @contextmanager
