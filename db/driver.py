@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from core.tracing import NO_TRACING, SpanKind
 from db.engine import connect
 from db.tracing import SYSTEM, summary
@@ -25,6 +27,12 @@ MOST_CONNECTIONS = 4
 """Beside those of the engine's pool. What is asked is gathered: the rule is one statement of a kind
 in flight."""
 CLOSE_TIMEOUT_S = 5.0
+_NOT_SENT = "cannot switch to state"
+"""What asyncpg says of a statement that it did not begin."""
+
+
+class _NotSentError(asyncpg.InternalClientError):
+    """The connection was of no use, and Postgres has not heard of the statement."""
 
 
 class Driver:
@@ -41,9 +49,27 @@ class Driver:
 
         It may be cancelled: Postgres is told, before the connection is used again.
         """
-        async with self._connection() as connection:
+        async with self._free:
+            while connection := self._take():
+                with contextlib.suppress(_NotSentError):
+                    return await self._fetch(connection, sql, values)
+            return await self._fetch(await connect(self._settings), sql, values)
+
+    async def _fetch(
+        self, connection: Any, sql: str, values: Sequence[object]
+    ) -> Sequence[Mapping[str, Any]]:
+        try:
             with self._tracing.span(summary(sql), kind=SpanKind.CALL, attributes=SYSTEM):
                 return await self._rows(connection, sql, values)
+        except asyncpg.InternalClientError as error:
+            # As https://github.com/MagicStack/asyncpg/issues/1069: it was told that Postgres ends
+            # it, and has not yet seen its end.
+            connection.terminate()
+            if _NOT_SENT in str(error):
+                raise _NotSentError from error
+            raise
+        finally:
+            self._idle.append(connection)
 
     async def _rows(
         self, connection: Any, sql: str, values: Sequence[object]
@@ -60,15 +86,6 @@ class Driver:
         for connection in connections:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=CLOSE_TIMEOUT_S)
-
-    @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[Any, None]:
-        async with self._free:
-            connection = self._take() or await connect(self._settings)
-            try:
-                yield connection
-            finally:
-                self._idle.append(connection)
 
     def _take(self) -> Any:
         """A connection that was kept; a restarted Postgres leaves closed ones behind."""

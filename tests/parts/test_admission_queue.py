@@ -252,13 +252,15 @@ async def test_it_outlives_lost_connections(api: Api) -> None:
             await lock_user(connection, "ann")
             anns = tasks.create_task(settled(queue.admit(asked("ann"))))
             await wait_until(lambda: somebody_waits(api), what="ann's wait")
-            await connection.execute(
+            ended = await connection.execute(
                 text("""
-                    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
                     WHERE datname = current_database() AND pid <> pg_backend_pid()
                 """)
             )
+            pids = [row.pid for row in ended]
             failure = await anns
+            await wait_until(lambda: are_gone(connection, pids), what="the end of all others")
         assert isinstance(failure, Exception)
         assert is_database_down(failure)
     for user in ("ann", "bob", "cat"):
@@ -289,6 +291,15 @@ async def test_behind_a_pooler_of_transactions(make_settings: Callable[..., Sett
             *(starting(api.service, "ann", f"{number}") for number in range(5))
         )
     assert sum(not isinstance(one, RateLimited) for one in results) == 3
+
+
+async def are_gone(connection: Connection, pids: Sequence[int]) -> bool:
+    """Whether these processes of Postgres have ended, and so have hung up."""
+    await connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+    found = await connection.execute(
+        text("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(:pids)"), {"pids": pids}
+    )
+    return found.scalar_one() == 0
 
 
 async def settled(answer: Coroutine[Any, Any, Answer]) -> Answer | Exception:

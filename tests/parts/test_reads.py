@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import pytest
@@ -16,7 +18,7 @@ from resolvers.reads import MOST_AT_ONCE, Gathered, open_reads
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from core.settings import Settings
     from db.records import JobRecord
@@ -113,3 +115,53 @@ async def test_connections_that_were_lost_are_opened_anew(
             return row["pid"] != first["pid"]
 
         await wait_until(another)
+
+
+async def test_one_that_was_ended_and_has_not_seen_its_end_is_replaced(
+    make_settings: Callable[..., Settings], settings: Settings, api: Api
+) -> None:
+    ended = asyncio.Event()
+    async with (
+        relay_without_ends(settings.database_url, ended) as url,
+        open_driver(make_settings(database_url=url)) as driver,
+    ):
+        (first,) = await driver.fetch("SELECT pg_backend_pid() AS pid")
+        async with api.service.database.transaction() as connection:
+            await connection.execute(text("SELECT pg_terminate_backend(:pid)"), dict(first))
+        async with asyncio.timeout(20):
+            await ended.wait()
+        # The driver's side has it; now let it read.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        (other,) = await driver.fetch("SELECT pg_backend_pid() AS pid")
+    assert other["pid"] != first["pid"]
+
+
+@contextlib.asynccontextmanager
+async def relay_without_ends(database_url: str, ended: asyncio.Event) -> AsyncGenerator[str]:
+    """A TCP address of an embedded Postgres; the first time it hangs up only `ended` is told."""
+    parts = urlsplit(database_url)
+    query = dict(parse_qsl(parts.query))
+    path = f"{query['host']}/.s.PGSQL.{query['port']}"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_unix_connection(path)
+        async with asyncio.TaskGroup() as tasks:
+            upwards = tasks.create_task(pump(reader, up_writer))
+            await pump(up_reader, writer)
+            if ended.is_set():
+                writer.close()
+            ended.set()
+            await upwards
+        writer.close()
+        up_writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"postgresql://{parts.username}@127.0.0.1:{port}{parts.path}"
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(2**16):
+            writer.write(data)
