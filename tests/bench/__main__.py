@@ -32,7 +32,7 @@ RESULTS = BUILD / "results.json"
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
 @click.option("--quick", is_flag=True, help="One round of small cases.")
 @click.option("--rounds", type=int, help="How often; 3, or 1 with --quick.")
-@click.option("--only", multiple=True, help="Only this contender; can be repeated.")
+@click.option("--only", multiple=True, help="Only this contender (or attack); can be repeated.")
 @click.option("--sockets", multiple=True, type=int, help="Fan-out with so many sockets.")
 @click.option("--write", "writes", is_flag=True, help="Write the results into docs/performance.md.")
 def main(

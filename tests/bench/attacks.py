@@ -78,7 +78,7 @@ async def run(stack: Stack, plan: Plan) -> AsyncGenerator[Sample, None]:
             await _spell(scene, 1)
             for_s = 1.5 if plan.quick else 5
             for number in range(plan.rounds):
-                for kind in ATTACKS:
+                for kind in plan.only or ATTACKS:
                     quiet = await _spell(scene, for_s)
                     yield Sample(
                         part="attacks", case=kind, who="quiet", round=number, figures=quiet

@@ -16,7 +16,7 @@ class Plan:
     Attributes:
         quick: a minute or two for a part, to see a change; figures for the docs need more.
         rounds: how often everything is measured, contenders in turn.
-        only: contenders; empty: all that the part has.
+        only: contenders, or kinds of attack; empty: all that the part has.
         sockets: of fan-out; empty: as the part wants.
     """
 
