@@ -63,11 +63,11 @@ class Connection:
         "_held",
         "_is_acknowledged",
         "_is_initialised",
-        "_operations",
         "_request",
         "_sockets",
         "_user",
         "_window_s",
+        "operations",
         "socket",
     )
 
@@ -77,7 +77,8 @@ class Connection:
         self._request = Request(viewer=None, remote_address=socket.address)
         self._is_initialised = False
         self._is_acknowledged = False
-        self._operations: dict[str, SocketMember | asyncio.Task[None]] = {}
+        self.operations: dict[str, SocketMember | asyncio.Task[None]] = {}
+        """By their ids."""
         self._held: dict[tuple[SocketMember, UUID], bytes] = {}
         self._count, self._window_s = 0, time.monotonic()
         self._user: str | None = None
@@ -105,7 +106,7 @@ class Connection:
             case Subscribe():
                 self._subscribe(message)
             case Complete(operation_id):
-                self._stop(self._operations.pop(operation_id, None))
+                self._stop(self.operations.pop(operation_id, None))
             case _:
                 pass
 
@@ -118,7 +119,7 @@ class Connection:
         held, self._held = self._held, {}
         ended: dict[SocketMember, None] = {}
         for (member, _), payload in held.items():
-            self.socket.write(frames.text(member.message(payload)))
+            self.socket.gather(frames.text(member.message(payload)))
             if member.has_ended:
                 ended[member] = None
         for member in ended:
@@ -128,7 +129,7 @@ class Connection:
     def on_closed(self) -> None:
         """Leave everything."""
         self._expiry.cancel()
-        operations, self._operations = self._operations, {}
+        operations, self.operations = self.operations, {}
         for operation in operations.values():
             self._stop(operation)
         self._held.clear()
@@ -165,11 +166,6 @@ class Connection:
         """Who is on the other side."""
         return self._request.viewer
 
-    @property
-    def operation_count(self) -> int:
-        """How many operations there are."""
-        return len(self._operations)
-
     def ping(self) -> None:
         """Ask for a sign of life; without one since the last ping, hang up."""
         if not self.socket.answered_ping:
@@ -182,7 +178,7 @@ class Connection:
         """Tell every operation, then close with 4403: clients come back with a new token."""
         text = f"{reason.capitalize()}."
         error = {"message": text, "extensions": {"code": "UNAUTHENTICATED"}}
-        for operation_id, operation in list(self._operations.items()):
+        for operation_id, operation in list(self.operations.items()):
             self._stop(operation)
             self._end(operation_id, {"type": "error", "payload": [error]})
         self.socket.close(4403, f"Forbidden: {reason}")
@@ -243,9 +239,9 @@ class Connection:
         operation_id = message.id
         if not self._is_acknowledged:
             self._reject(4401, "Unauthorized")
-        elif operation_id in self._operations:
+        elif operation_id in self.operations:
             self._reject(4409, f"Subscriber for {operation_id} already exists")
-        elif len(self._operations) >= MAX_OPERATIONS:
+        elif len(self.operations) >= MAX_OPERATIONS:
             self._say_too_many(operation_id, f"{MAX_OPERATIONS} operations at once on a socket")
         elif (most := self._sockets.most_operations(self._user)) is not None:
             self._say_too_many(operation_id, f"{most} operations at once")
@@ -265,7 +261,7 @@ class Connection:
             self._begin(operation_id, asked.query, asked)
         else:
             look_up = partial(self._look_up, operation_id, asked)
-            self._operations[operation_id] = self._sockets.start(look_up, self.viewer)
+            self.operations[operation_id] = self._sockets.start(look_up, self.viewer)
 
     async def _look_up(self, operation_id: str, asked: Parameters) -> None:
         """Begin an operation whose document is named by an id."""
@@ -274,7 +270,7 @@ class Connection:
         except GraphQLError as error:
             self._refuse(operation_id, asked, [error])
             return
-        if self._operations.pop(operation_id, None) is not None:
+        if self.operations.pop(operation_id, None) is not None:
             self._begin(operation_id, text, asked)
 
     def _begin(self, operation_id: str, text: str, asked: Parameters) -> None:
@@ -287,10 +283,10 @@ class Connection:
         node = get_operation_ast(checked.document, asked.operation_name)
         if node is None or node.operation is not OperationType.SUBSCRIPTION:
             execute = partial(self._execute, operation_id, text, asked)
-            self._operations[operation_id] = self._sockets.start(execute, self.viewer)
+            self.operations[operation_id] = self._sockets.start(execute, self.viewer)
             return
         member = SocketMember(self, operation_id)
-        self._operations[operation_id] = member
+        self.operations[operation_id] = member
         try:
             member.group = self._sockets.subscriptions.join(
                 member,
@@ -305,7 +301,7 @@ class Connection:
 
     def _refuse(self, operation_id: str, asked: Parameters, errors: Iterable[GraphQLError]) -> None:
         masked = [mask(error, asked.operation_name).formatted for error in errors]
-        self._operations.pop(operation_id, None)
+        self.operations.pop(operation_id, None)
         self._count_refused()
         self._send({"id": operation_id, "type": "error", "payload": masked})
 
@@ -317,7 +313,7 @@ class Connection:
         if not answer.was_executed:
             self._end(operation_id, {"type": "error", "payload": answer.errors})
             return
-        if operation_id in self._operations:
+        if operation_id in self.operations:
             self._send({"id": operation_id, "type": "next", "payload": answer.body})
         self._end(operation_id, {"type": "complete"})
 
@@ -331,12 +327,13 @@ class Connection:
 
     def _end(self, operation_id: str, message: dict[str, Any]) -> None:
         """The last message of an operation; afterwards its id is free again."""
-        if self._operations.pop(operation_id, None) is not None:
+        if self.operations.pop(operation_id, None) is not None:
             self._send({"id": operation_id, **message})
 
     def _send(self, message: dict[str, Any]) -> None:
         payload = msgspec.json.encode(message)
-        self.socket.write(frames.header(Opcode.TEXT, len(payload)) + payload)
+        send = self.socket.write if len(self.operations) < 2 else self.socket.gather
+        send(frames.header(Opcode.TEXT, len(payload)) + payload)
         if self.socket.is_full:
             # No new questions before the answers are read.
             self.socket.pause_reading()

@@ -77,7 +77,9 @@ class SocketMember:
         if socket.is_full:
             self._connection.hold(self, results)
         else:
-            socket.write(self._id.join(parts))
+            # One change may be news for many operations of a socket.
+            send = socket.write if len(self._connection.operations) < 2 else socket.gather
+            send(self._id.join(parts))
 
     def end(self) -> None:
         """Complete, after everything that waits."""

@@ -32,6 +32,8 @@ CLOSE_TIMEOUT_S = 5.0
 SERVICE_RESTART = 1012
 MAX_WAITING_BYTES = 4 * 1024 * 1024
 """Written and not yet taken by the client; more, and it is closed with 1013."""
+MOST_GATHERED = 64
+"""Messages of one write: a client that does not read is noticed after each."""
 MAX_MESSAGE_BYTES = 64 * 1024
 """Of one message from a client; a large document with variables has some 5 KB."""
 
@@ -79,6 +81,7 @@ class WebSocket(asyncio.Protocol):
         "_config",
         "_connections",
         "_fd",
+        "_gathered",
         "_handler",
         "_has_backlog",
         "_is_closing",
@@ -99,6 +102,7 @@ class WebSocket(asyncio.Protocol):
         # Where to write past the transport; None with TLS, and when the connection is lost.
         self._fd: int | None = None
         self._has_backlog = False
+        self._gathered: list[bytes] | None = None
         self._reader: FrameReader | None = None
         self._handler: Handler | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -166,6 +170,22 @@ class WebSocket(asyncio.Protocol):
         if self.is_full and self._transport.get_write_buffer_size() > MAX_WAITING_BYTES:
             self.close(1013, "Too much is waiting to be read")
 
+    def gather(self, data: bytes) -> None:
+        """Send whole frames together with what else comes in this turn of the event loop.
+
+        A system call takes ten times as long as making a message. A single message is better
+        written at once: it costs no turn.
+        """
+        if self._is_closing:
+            return
+        if self._gathered is None:
+            self._gathered = [data]
+            asyncio.get_running_loop().call_soon(self._write_gathered)
+            return
+        self._gathered.append(data)
+        if len(self._gathered) >= MOST_GATHERED:
+            self._write_gathered()
+
     def close(self, code: int, reason: str = "") -> None:
         """Say goodbye and wait a while for the other side to say it too."""
         if self._is_closing or self._transport.is_closing():
@@ -192,12 +212,19 @@ class WebSocket(asyncio.Protocol):
 
     # --- inside ---
 
+    def _write_gathered(self) -> None:
+        if self._gathered is not None:
+            self.write(b"")
+
     def _put(self, data: bytes) -> None:
         """Write at once what the kernel takes; the rest waits in the transport.
 
         The transport would come back to it when everybody's messages are made, and find none of
         this connection's memory in the caches: half a microsecond of the ten of a message.
         """
+        if self._gathered is not None:
+            data = b"".join((*self._gathered, data))
+            self._gathered = None
         if self._has_backlog:
             self._has_backlog = self._transport.get_write_buffer_size() > 0
         try:

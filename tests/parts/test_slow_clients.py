@@ -58,14 +58,20 @@ async def follow(api: Api, connection: ClientConnection, count: int) -> list[Job
     for number in range(count):
         grid = await api.client("ann").started(prompt=f"lake {number}", variantCount=1)
         started.append(grid["jobs"][0]["id"])
-    payload = {"query": FOLLOW, "variables": {"ids": started}}
-    await say(connection, id="grid", type="subscribe", payload=payload)
-    for _ in started:
-        assert (await hear(connection))["type"] == "next"
+    await subscribe(connection, "grid", started)
     ids = [UUID(one) for one in started]
     async with api.service.database.read() as database:
         jobs = await read_jobs_of_any_user(database, ids)
     return [jobs[one] for one in ids]
+
+
+async def subscribe(connection: ClientConnection, operation_id: str, job_ids: list[str]) -> None:
+    """Follow jobs by one more operation, and hear how they are now."""
+    payload = {"query": FOLLOW, "variables": {"ids": job_ids}}
+    await say(connection, id=operation_id, type="subscribe", payload=payload)
+    for _ in job_ids:
+        message = await hear(connection)
+        assert (message["id"], message["type"]) == (operation_id, "next")
 
 
 async def flood(api: Api, jobs: list[JobRecord], versions: range) -> None:
@@ -81,16 +87,21 @@ def dropped(api: Api) -> float:
     return api.service.metrics.results_dropped._value.get()  # pyright: ignore
 
 
-async def test_who_does_not_read_gets_the_newest_and_the_end(api: Api) -> None:
+@pytest.mark.parametrize("operations", [["grid"], ["grid", "list", "detail"]])
+async def test_who_does_not_read_gets_the_newest_and_the_end(
+    api: Api, operations: list[str]
+) -> None:
     async with lazy(api) as connection:
         (job,) = await follow(api, connection, 1)
+        for operation_id in operations[1:]:
+            await subscribe(connection, operation_id, [str(job.id)])
         sent = 0
 
         async def is_behind() -> bool:
             nonlocal sent
             await flood(api, [job], range(sent + 1, sent + 21))
             sent += 20
-            return dropped(api) > 30
+            return dropped(api) > 30 * len(operations)
 
         await wait_until(is_behind, within_s=60, what="back-pressure")
         await api.client("ann").ask(CANCEL, id=str(job.id))
@@ -99,14 +110,16 @@ async def test_who_does_not_read_gets_the_newest_and_the_end(api: Api) -> None:
             return api.service.feed.listener_count == 0
 
         await wait_until(has_ended, what="the end on the server's side")
-        seen: list[dict[str, Any]] = []
-        while (message := await hear(connection))["type"] == "next":
-            seen.append(message["payload"]["data"]["jobProgress"])
-        assert message == {"id": "grid", "type": "complete"}
-    assert seen[-1]["state"] == "CANCELLED"
-    versions = [job["version"] for job in seen]
-    assert versions == sorted(set(versions))
-    assert len(versions) < sent
+        seen: dict[str, list[dict[str, Any]]] = {operation_id: [] for operation_id in operations}
+        for _ in operations:
+            while (message := await hear(connection))["type"] == "next":
+                seen[message["id"]].append(message["payload"]["data"]["jobProgress"])
+            assert message["type"] == "complete"
+            assert seen[message["id"]][-1]["state"] == "CANCELLED"
+    for one in seen.values():
+        versions = [job["version"] for job in one]
+        assert versions == sorted(set(versions))
+        assert 0 < len(versions) < sent
 
 
 async def test_who_is_too_far_behind_is_sent_away(make_settings: Callable[..., Settings]) -> None:

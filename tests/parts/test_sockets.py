@@ -256,6 +256,26 @@ async def test_operations_have_a_number(api: Api) -> None:
         await works(socket, "100")
 
 
+async def test_a_hundred_operations_of_a_socket_are_told_the_same_each_in_order(api: Api) -> None:
+    ann = api.client("ann")
+    job_id = (await ann.started(prompt="a", variantCount=1))["jobs"][0]["id"]
+    payload = {"query": FOLLOW, "variables": {"ids": [job_id]}}
+    told: dict[str, list[Any]] = {str(number): [] for number in range(100)}
+    async with acknowledged(api) as socket:
+        for operation_id in told:
+            await say(socket, id=operation_id, type="subscribe", payload=payload)
+        for _ in told:
+            message = await hear(socket)
+            told[message["id"]].append(message["payload"]["data"]["jobProgress"]["state"])
+        await ann.ask("mutation($id: ID!) { cancelJob(id: $id) { __typename } }", id=job_id)
+        for _ in range(2 * len(told)):
+            message = await hear(socket)
+            news = message["type"] == "next" and message["payload"]["data"]["jobProgress"]["state"]
+            told[message["id"]].append(news or message["type"])
+        assert told == {key: ["PENDING", "CANCELLED", "complete"] for key in told}
+        await works(socket, "0")
+
+
 async def test_messages_have_a_rate(api: Api) -> None:
     async with acknowledged(api) as socket:
         for _ in range(250):
