@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import uvloop
 
 from tests.bench.documents import FOLLOW
 
@@ -181,4 +182,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())
