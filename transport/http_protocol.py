@@ -22,10 +22,13 @@ HEADERS_DEADLINE_S = 10.0
 MAX_HEADERS_BYTES = 64 * 1024
 """Of one request; browsers and proxies stay below 16 KB."""
 
-FREE_PIECES = 5
-"""Reads that headers may take; honest ones come in one or two."""
+SMALL_BYTES = 512
+"""Headers that are large come in more than one piece, each as large as a packet (RFC 9293: 536
+bytes, if nobody says more): the last one alone may be small."""
+FREE_PIECES = 3
+"""Small ones that are read as they come."""
 LAZY_S = 0.25, 0.75
-"""Then they are read no more often than this, each connection at moments of its own: hundreds
+"""Then headers are read no more often than this, each connection at moments of its own: hundreds
 that send a byte at the same time would hold up everybody else for a millisecond or more."""
 
 _TIMEOUT = b"408 Request Timeout"
@@ -62,7 +65,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     _headers_timer: asyncio.TimerHandle | None = None
     _headers_bytes = 0
-    _headers_pieces = 0
+    _small_pieces = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # as uvicorn has it
         """Start to wait for the first request."""
@@ -80,10 +83,10 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._headers_timer is not None:
             self._headers_bytes += len(data)
-            self._headers_pieces += 1
+            self._small_pieces += len(data) < SMALL_BYTES
             if self._headers_bytes > MAX_HEADERS_BYTES:
                 self._refuse(_TOO_LARGE)
-            elif self._headers_pieces >= FREE_PIECES:
+            elif self._small_pieces >= FREE_PIECES:
                 self._read_later()
 
     def on_message_begin(self) -> None:
@@ -104,7 +107,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._link.drain()
 
     def _await_headers(self) -> None:
-        self._headers_bytes = self._headers_pieces = 0
+        self._headers_bytes = self._small_pieces = 0
         self._headers_timer = self.loop.call_later(HEADERS_DEADLINE_S, self._refuse, _TIMEOUT)
 
     def _read_later(self) -> None:

@@ -69,9 +69,9 @@ async def test_headers_that_never_come_or_never_end(api: Api) -> None:
         assert await silent.read() == await kept.read() == b""
 
 
-async def test_headers_in_many_pieces_are_read_late_and_served(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> list[HttpProtocol]:
+    """Connections, once for each time that they are read late."""
     late: list[HttpProtocol] = []
     read_later = HttpProtocol._read_later  # pyright: ignore[reportPrivateUsage]
 
@@ -81,6 +81,19 @@ async def test_headers_in_many_pieces_are_read_late_and_served(
 
     monkeypatch.setattr(HttpProtocol, "_read_later", noted)
     monkeypatch.setattr(http_protocol, "LAZY_S", (0.01, 0.02))
+    return late
+
+
+async def was_read(api: Api) -> None:
+    """Return when what was written before has been read, unless that is put off."""
+    async with connection(api) as (other, other_writer):
+        other_writer.write(HEALTH + b"\r\n")
+        await answer(other)
+
+
+async def test_headers_in_many_small_pieces_are_read_late_and_served(
+    api: Api, late: list[HttpProtocol]
+) -> None:
     async with connection(api) as (reader, writer):
         for pieces in range(1, 9):
             writer.write(b"GET /healthz HTTP/1.1\r\n" if pieces == 1 else b"x-slow: 1\r\n")
@@ -88,12 +101,20 @@ async def test_headers_in_many_pieces_are_read_late_and_served(
                 # Each further one is read by itself, and late.
                 await wait_until(_has(late, pieces - http_protocol.FREE_PIECES + 1))
             else:
-                async with connection(api) as (other, other_writer):
-                    # What came before this request was read before it.
-                    other_writer.write(HEALTH + b"\r\n")
-                    await answer(other)
+                await was_read(api)
         writer.write(b"host: x\r\n\r\n")
         assert await answer(reader) == ("http/1.1 200 ok", b'{"status":"ok"}')
+
+
+async def test_large_headers_are_read_as_they_come(api: Api, late: list[HttpProtocol]) -> None:
+    async with connection(api) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\n")
+        for _ in range(30):
+            writer.write(b"x-large: " + b"x" * http_protocol.SMALL_BYTES + b"\r\n")
+            await was_read(api)
+        writer.write(b"host: x\r\n\r\n")
+        assert await answer(reader) == ("http/1.1 200 ok", b'{"status":"ok"}')
+    assert not late
 
 
 def _has(late: list[HttpProtocol], count: int) -> Callable[[], Awaitable[bool]]:
