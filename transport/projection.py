@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from graphql import (
+        FieldNode,
         GraphQLLeafType,
         GraphQLNamedType,
         GraphQLSchema,
@@ -171,8 +172,8 @@ class Compiler:
         self._operation = operation
         self.names: dict[str, Any] = {"__builtins__": {}, "NULL": NULL, "id": id}
 
-    def root(self, kind: GraphQLObjectType) -> Shape:
-        """The selection of the operation itself: one field that yields jobs."""
+    def root(self, kind: GraphQLObjectType) -> tuple[FieldNode, Projection]:
+        """Of a subscription: its field, which yields jobs, and how each is shown."""
         collected = collect_fields(
             self._schema, self._fragments, self._variables, kind, self._operation
         )
@@ -182,7 +183,7 @@ class Compiler:
         shape = self._object(cast("GraphQLObjectType", self._schema.type_map["Job"]), nodes)
         shape.pieces[0] = b'{"data":{' + key_of(key) + shape.pieces[0]
         shape.pieces[-1] += b"}}"
-        return shape
+        return nodes[0].node, Projection(shape, self.names)
 
     def _object(self, kind: GraphQLObjectType, nodes: list[FieldDetails]) -> Shape:
         collected = collect_subfields(
@@ -299,26 +300,3 @@ def key_of(key: str) -> bytes:
 def escaped(text: bytes) -> bytes:
     """As a part of a template for `%`."""
     return text.replace(b"%", b"%%")
-
-
-def compile_projection(
-    schema: GraphQLSchema,
-    fragments: Mapping[str, Any],
-    variables: Any,
-    operation: OperationDefinitionNode,
-) -> Projection | None:
-    """Compile a subscription's selection; None if only graphql-core can resolve it.
-
-    Args:
-        schema: graphql-core's schema.
-        fragments: of the document, as graphql-core's executor keeps them.
-        variables: coerced; directives may depend on them.
-        operation: a valid subscription.
-    """
-    kind = schema.subscription_type
-    assert kind is not None
-    try:
-        compiler = Compiler(schema, fragments, variables, operation)
-        return Projection(compiler.root(kind), compiler.names)
-    except NotFlatError:
-        return None

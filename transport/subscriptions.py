@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 from graphql import GraphQLError, get_argument_values
@@ -16,29 +15,23 @@ from core.errors import MintariError
 from resolvers.facts import Facts
 from resolvers.jobs import followed_jobs
 from schema.loaders import make_loaders
+from transport.compiled.plans import Plans
 from transport.context import context_of
 from transport.execution import build_execution, core_schema
 from transport.groups import Group
 from transport.masking import mask
-from transport.projection import compile_projection
 from transport.renderers import Executing, Projecting
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
-    from uuid import UUID
+    from collections.abc import Coroutine, Iterable, Mapping
 
     import strawberry
     from graphql import DocumentNode
 
-    from core.auth import Viewer
     from resolvers.context import App, Request
-    from schema.context import Context
     from transport.execution import Execution
     from transport.groups import Member
-    from transport.projection import Projection
     from transport.renderers import Renderer
-
-MAX_PROJECTIONS = 512
 
 
 class RefusedError(Exception):
@@ -47,6 +40,13 @@ class RefusedError(Exception):
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         super().__init__(errors[0]["message"])
         self.errors = errors
+
+
+class _Asked(NamedTuple):
+    """Jobs, whose ids are as the client gave them, and how results are made."""
+
+    job_ids: list[str]
+    renderer: Renderer
 
 
 class Subscriptions:
@@ -59,7 +59,7 @@ class Subscriptions:
         self._groups: dict[object, Group] = {}
         self.changed: list[Group] = []
         """Groups with results to hand out at the end of this batch of changes."""
-        self._projections: OrderedDict[object, Projection | None] = OrderedDict()
+        self._plans = Plans(schema)
         self._tasks: asyncio.TaskGroup | None = None
         app.metrics.subscriptions.set_function(lambda: self.member_count)
         app.metrics.subscription_groups.set_function(lambda: self.group_count)
@@ -101,10 +101,11 @@ class Subscriptions:
         """
         viewer_id = request.viewer.user_id if request.viewer else None
         # Each client sends its own copy of the text: one is kept.
-        key = (sys.intern(text), operation_name, viewer_id, _canonical(variables))
+        text = sys.intern(text)
+        key = (text, operation_name, viewer_id, _canonical(variables))
         group = self._groups.get(key)
         if group is None:
-            group = self._make(key, request, document, operation_name, variables)
+            group = self._make(key, request, text, document, operation_name, variables)
             self._groups[key] = group
             group.join(member)
             self.start(group.open(self._app.settings.operation_timeout_s))
@@ -114,48 +115,57 @@ class Subscriptions:
 
     def _make(
         self,
-        key: tuple[str, str | None, str | None, bytes],
+        key: object,
         request: Request,
+        text: str,
         document: DocumentNode,
         operation_name: str | None,
         variables: Mapping[str, Any] | None,
     ) -> Group:
-        execution = self._build(document, operation_name, variables, None)
-        viewer, job_ids = self._asked(execution, request, operation_name)
-        if projection := self._projection(key, execution):
-            facts = Facts(partial(make_loaders, self._app, request), self._app.estimates)
-            renderer: Renderer = Projecting(projection, facts)
-        else:
-            context = context_of(self._app, request)
-            execution = self._build(document, operation_name, variables, context)
-            renderer = Executing(execution, operation_name)
+        try:
+            asked = self._asked(request, text, document, operation_name, variables)
+            viewer, job_ids = followed_jobs(request, asked.job_ids)
+        except MintariError as error:
+            located = GraphQLError(str(error), path=["jobProgress"], original_error=error)
+            raise _refused([located], operation_name) from None
+        except GraphQLError as error:
+            raise _refused([error], operation_name) from None
         feed, user_id = self._app.feed, viewer.user_id
-        return Group(self, key, feed, job_ids, user_id, renderer, operation_name=operation_name)
+        return Group(
+            self, key, feed, job_ids, user_id, asked.renderer, operation_name=operation_name
+        )
 
-    def _build(
+    def _asked(
         self,
+        request: Request,
+        text: str,
         document: DocumentNode,
         operation_name: str | None,
         variables: Mapping[str, Any] | None,
-        context: Context | None,
+    ) -> _Asked:
+        """What is to be followed. Raises GraphQLError, RefusedError."""
+        app = self._app
+        if followed := self._plans.follow(text, document, operation_name, variables):
+            facts = Facts(partial(make_loaders, app, request), app.estimates)
+            return _Asked(followed.job_ids, Projecting(followed.projection, facts))
+        execution = self._build(request, document, operation_name, variables)
+        return _Asked(self._argument(execution), Executing(execution, operation_name))
+
+    def _build(
+        self,
+        request: Request,
+        document: DocumentNode,
+        operation_name: str | None,
+        variables: Mapping[str, Any] | None,
     ) -> Execution:
+        context = context_of(self._app, request)
         built = build_execution(self._schema, document, variables, operation_name, context)
         if isinstance(built, list):
-            raise RefusedError([_formatted(error, operation_name) for error in built])
+            raise _refused(built, operation_name)
         return built
 
-    def _asked(
-        self, execution: Execution, request: Request, operation_name: str | None
-    ) -> tuple[Viewer, list[UUID]]:
-        """Who follows what. Raises RefusedError."""
-        try:
-            return followed_jobs(request, self._arguments(execution)["jobIds"])
-        except (MintariError, GraphQLError) as error:
-            if not isinstance(error, GraphQLError):
-                error = GraphQLError(str(error), path=["jobProgress"], original_error=error)
-            raise RefusedError([_formatted(error, operation_name)]) from None
-
-    def _arguments(self, execution: Execution) -> dict[str, Any]:
+    def _argument(self, execution: Execution) -> list[str]:
+        """Ids of jobs, as the client gave them. Raises GraphQLError."""
         kind = self._core.subscription_type
         assert kind is not None
         collected = collect_fields(
@@ -163,22 +173,8 @@ class Subscriptions:
         )
         for details in collected.grouped_field_set.values():
             field = kind.fields[details[0].node.name.value]
-            return get_argument_values(field, details[0].node, execution.variables)
+            return get_argument_values(field, details[0].node, execution.variables)["jobIds"]
         raise GraphQLError("Directives leave nothing to subscribe to.")
-
-    def _projection(
-        self, key: tuple[str, str | None, str | None, bytes], execution: Execution
-    ) -> Projection | None:
-        text, operation_name, _, variables = key
-        # Directives depend on variables; nothing else that is selected does.
-        compiled = (text, operation_name, variables if "@" in text else b"")
-        if compiled not in self._projections:
-            self._projections[compiled] = compile_projection(
-                self._core, execution.fragments, execution.variables, execution.operation
-            )
-            if len(self._projections) > MAX_PROJECTIONS:
-                self._projections.popitem(last=False)
-        return self._projections[compiled]
 
     def _flush(self) -> None:
         changed, self.changed = self.changed, []
@@ -212,5 +208,6 @@ def _canonical(variables: Mapping[str, Any] | None) -> bytes:
     return msgspec.json.encode(variables or {}, order="sorted")
 
 
-def _formatted(error: GraphQLError, operation_name: str | None) -> dict[str, Any]:
-    return cast("dict[str, Any]", mask(error, operation_name).formatted)
+def _refused(errors: Iterable[GraphQLError], operation_name: str | None) -> RefusedError:
+    masked = [mask(error, operation_name).formatted for error in errors]
+    return RefusedError(cast("list[dict[str, Any]]", masked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,14 +23,15 @@ from resolvers.context import Request
 from resolvers.facts import Facts
 from schema.context import Context
 from schema.loaders import make_loaders
+from transport.compiled.plans import Plans
 from transport.endpoints import open_operations
 from transport.execution import Execution, build_execution, core_schema
-from transport.projection import Projection, compile_projection
 from transport.renderers import Executing, Projecting, Rendered
 
 if TYPE_CHECKING:
     from db.records import JobRecord
     from tests.conftest import Api
+    from transport.projection import Projection
 
 FLAT = [
     *("id", "variant", "version", "state", "stage", "progress", "progressKind", "seed"),
@@ -152,18 +154,18 @@ class Lab:
         assert isinstance(built, Execution), built
         return built
 
-    def projection(self, execution: Execution) -> Projection | None:
-        return compile_projection(
-            core_schema(self.schema), execution.fragments, execution.variables, execution.operation
-        )
+    def projection(self, document: str, variables: dict[str, Any]) -> Projection | None:
+        followed = Plans(self.schema).follow(document, parse(document), None, variables)
+        return followed and followed.projection
 
     async def both(
         self, document: str, yes: bool, life: list[JobRecord]
     ) -> list[tuple[bytes, bytes]]:
         """What both ways make of each version in a job's life, the compiled one first."""
         job, *later = life
-        execution = self.execution(document, {"ids": [str(job.id)], "yes": yes})
-        projection = self.projection(execution)
+        variables = {"ids": [str(job.id)], "yes": yes}
+        execution = self.execution(document, variables)
+        projection = self.projection(document, variables)
         assert projection is not None
         facts = Facts(lambda: make_loaders(self.app, self.request), self.app.estimates)
         compiled = Projecting(projection, facts)
@@ -214,8 +216,9 @@ async def test_what_is_not_flat_is_left_to_graphql_core(
 ) -> None:
     lab = Lab(api)
     document = f"subscription($ids: [ID!]!) {{ jobProgress(jobIds: $ids) {{ id {selected} }} }}"
-    execution = lab.execution(document, {"ids": [str(job.id)]})
-    assert lab.projection(execution) is None
+    variables = {"ids": [str(job.id)]}
+    execution = lab.execution(document, variables)
+    assert lab.projection(document, variables) is None
     rendered = as_rendered(job)
     assert rendered.job.newest is not None
     payload = await Executing(execution, None).soon(rendered, rendered.job.newest)
@@ -227,3 +230,51 @@ async def test_every_flat_field_is_compiled(api: Api) -> None:
     kind: Any = core_schema(lab.schema).type_map["Job"]
     left = {selected.split()[0] for selected in LEFT_TO_GRAPHQL}
     assert set(kind.fields) == {*FLAT, *NESTED, *left} - {"__typename"}
+
+
+ARGUMENTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("($ids: [ID!]!)", "$ids", {"ids": ["JOB"]}),
+    ("($ids: [ID!]!)", "$ids", {"ids": ["JOB", "JOB"], "other": 1}),
+    # One is taken for a list of one.
+    ("($ids: [ID!]!)", "$ids", {"ids": "JOB"}),
+    ('($ids: [ID!]! = ["JOB"])', "$ids", {}),
+    ("($id: ID!)", "[$id]", {"id": "JOB"}),
+    ("", '["JOB"]', {}),
+    ("", '"JOB"', {}),
+]
+
+
+@pytest.mark.parametrize(("variables", "argument", "given"), ARGUMENTS)
+async def test_jobs_are_named_in_every_way_that_graphql_has(
+    api: Api, job: JobRecord, variables: str, argument: str, given: dict[str, Any]
+) -> None:
+    document = f"subscription{variables} {{ jobProgress(jobIds: {argument}) {{ id progress }} }}"
+    document = document.replace("JOB", str(job.id))
+    values = msgspec.json.decode(msgspec.json.encode(given).replace(b"JOB", str(job.id).encode()))
+    # What was compiled the first time is there the second time.
+    for _ in range(2):
+        async with (
+            asyncio.timeout(20),
+            api.client("ann").socket() as socket,
+            aclosing(socket.subscribe(document, **values)) as results,
+        ):
+            assert (await anext(results))["data"]["jobProgress"]["id"] == str(job.id)
+
+
+NAMING_NONE: list[tuple[Any, str]] = [
+    (None, "of non-null type"),
+    ([None], "of non-null type"),
+    ([{}], "ID cannot represent value"),
+    ([], "Follow 1 to 100 jobs at once."),
+    (["x"], "There is no such job."),
+    ([str(UUID(int=1))], f"There is no job {UUID(int=1)}."),
+]
+
+
+@pytest.mark.parametrize(("ids", "said"), NAMING_NONE)
+async def test_ids_that_name_no_job_are_refused(api: Api, ids: Any, said: str) -> None:
+    document = "subscription($ids: [ID!]!) { jobProgress(jobIds: $ids) { id } }"
+    async with api.client("ann").socket() as socket:
+        for _ in range(2):
+            (told,) = [result async for result in socket.subscribe(document, ids=ids)]
+            assert said in told["errors"][0]["message"]

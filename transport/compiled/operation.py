@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from graphql import (
     DirectiveNode,
@@ -17,7 +17,7 @@ from transport.compiled.arguments import arguments_of
 from transport.compiled.selection import SelectionCompiler
 from transport.compiled.variables import UnusualError, coercer_of
 from transport.execution import build_execution, core_schema
-from transport.projection import NotFlatError
+from transport.projection import Compiler, NotFlatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,14 +28,26 @@ if TYPE_CHECKING:
     from transport.compiled.answers import Answer
     from transport.compiled.selection import Root
     from transport.compiled.variables import Variables
+    from transport.projection import Projection
 
-    Begin = Callable[[Variables], Answer]
-    """From coerced variables to an answer that can be asked for."""
+    Begin = Callable[[Variables], "Begun"]
+    """From coerced variables to what can be asked for."""
 
 MOST_VARIANTS = 8
 """Plans of one operation, by the variables that its directives depend on."""
 BYTES_PER_FIELD = 500
 """Of a plan, as tracemalloc counts."""
+
+
+class Followed(NamedTuple):
+    """A subscription to jobs, whose ids are as the client gave them, and how each is shown."""
+
+    job_ids: list[str]
+    projection: Projection
+
+
+Begun: TypeAlias = "Answer | Followed"
+"""An operation with its variables: a query's or mutation's answer, or what is followed."""
 
 
 class Operation:
@@ -57,8 +69,8 @@ class Operation:
         self._variants: dict[object, Begin | None] = {}
         self.weight_bytes = 0
 
-    def answer(self, given: Mapping[str, Any]) -> Answer | None:
-        """The answer for these variables, ready to be read; None if it is graphql-core's."""
+    def begin(self, given: Mapping[str, Any]) -> Begun | None:
+        """The operation with these variables; None if it is graphql-core's."""
         variables = self._coerce(given)
         if variables is None:
             return None
@@ -77,11 +89,13 @@ class Operation:
         built = build_execution(self._schema, self._document, given, self._name, context=None)
         if isinstance(built, list):
             return None
-        compiler = SelectionCompiler(self._core, built.fragments, built.variables, self._operation)
+        kind = self._operation.operation
+        make = Compiler if kind is OperationType.SUBSCRIPTION else SelectionCompiler
+        compiler = make(self._core, built.fragments, built.variables, self._operation)
         try:
-            if self._operation.operation is OperationType.QUERY:
-                return self._query(compiler)
-            return self._mutation(compiler)
+            if not isinstance(compiler, SelectionCompiler):
+                return self._subscription(compiler)
+            return (self._query if kind is OperationType.QUERY else self._mutation)(compiler)
         except NotFlatError:
             return None
         finally:
@@ -98,6 +112,12 @@ class Operation:
         root, members = compiler.mutation(kind)
         take = _arguments(kind, root)
         return lambda variables: MutationAnswer(root, members, take(variables), self._name)
+
+    def _subscription(self, compiler: Compiler) -> Begin:
+        kind = cast("GraphQLObjectType", self._core.subscription_type)
+        node, projection = compiler.root(kind)
+        take = arguments_of(kind.fields[node.name.value], node)
+        return lambda variables: Followed(take(variables)["job_ids"], projection)
 
 
 def _arguments(kind: GraphQLObjectType, root: Root) -> Callable[[Variables], dict[str, Any]]:

@@ -8,17 +8,20 @@ generated documents holds them against each other.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import get_operation_ast
 
-from transport.compiled.operation import Operation
+from transport.compiled.operation import Followed, Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import strawberry
     from graphql import DocumentNode
 
     from transport.compiled.answers import Answer
+    from transport.compiled.operation import Begun
     from transport.parameters import Parameters
 
 MAX_KEPT_BYTES = 32 * 2**20
@@ -46,24 +49,51 @@ class Plans:
         self.kept_bytes = 0
 
     def find(self, text: str, document: DocumentNode, asked: Parameters) -> Answer | None:
-        """The answer to an operation, ready to be read; None if it is graphql-core's.
+        """The answer to a query or mutation, ready to be read; None if it is not compiled.
 
         `document` is that text's and was found valid. An operation is compiled when it is asked for
         a second time: most that come once come from whoever writes a new one with each request.
         """
         key = text, asked.operation_name
-        kept = self._kept.get(key)
-        if kept is None:
-            self._kept[key] = kept = _Kept()
-            self._weigh(kept, 4 * len(text))
+        if key not in self._kept:
+            self._keep(key)
             return None
+        begun = self._begun(key, document, asked.variables)
+        return None if isinstance(begun, Followed) else begun
+
+    def follow(
+        self,
+        text: str,
+        document: DocumentNode,
+        operation_name: str | None,
+        variables: Mapping[str, Any] | None,
+    ) -> Followed | None:
+        """The same for a subscription, which is compiled at once: it is shown again and again."""
+        key = text, operation_name
+        if key not in self._kept:
+            self._keep(key)
+        begun = self._begun(key, document, variables)
+        return begun if isinstance(begun, Followed) else None
+
+    def _keep(self, key: tuple[str, str | None]) -> None:
+        self._kept[key] = kept = _Kept()
+        self._weigh(kept, 4 * len(key[0]))
+
+    def _begun(
+        self,
+        key: tuple[str, str | None],
+        document: DocumentNode,
+        variables: Mapping[str, Any] | None,
+    ) -> Begun | None:
+        text, name = key
+        kept = self._kept[key]
         self._kept.move_to_end(key)
-        operation = kept.operation or self._begin(kept, document, asked.operation_name)
-        answer = operation and operation.answer(asked.variables or {})
+        operation = kept.operation or self._begin(kept, document, name)
+        begun = operation and operation.begin(variables or {})
         if operation:
             plans = operation.weight_bytes + BYTES_PER_TOKEN * document.token_count
             self._weigh(kept, 4 * len(text) + plans)
-        return answer
+        return begun
 
     def _begin(self, kept: _Kept, document: DocumentNode, name: str | None) -> Operation | None:
         if node := get_operation_ast(document, name):
