@@ -127,6 +127,13 @@ def _compact(job: JobRecord, job_id: UUID) -> JobRecord:
     )
 
 
+def _owned(jobs: dict[UUID, FollowedJob], user_id: str) -> dict[UUID, FollowedJob] | JobNotFound:
+    for job_id, job in jobs.items():
+        if job.read is None or job.read.user_id != user_id:
+            return JobNotFound(f"There is no job {job_id}.")
+    return jobs
+
+
 class Feed:
     """The hub. `run` must be running for snapshots and changes to arrive.
 
@@ -165,25 +172,23 @@ class Feed:
         return len(self._followed)
 
     async def watch(
-        self, listeners: Mapping[UUID, Listener], user_id: str
-    ) -> dict[UUID, FollowedJob]:
-        """The jobs, read; from now on each one's listener is told of higher versions.
+        self, wanted: Iterable[tuple[Mapping[UUID, Listener], str]]
+    ) -> list[dict[UUID, FollowedJob] | JobNotFound]:
+        """Jobs of several users, read; from now on each job's listener is told of higher versions.
 
-        Raises JobNotFound when one of them is not the user's, and what Postgres raises when it is
-        away; then nothing is followed.
+        Whose job is not the user's, or is gone, gets JobNotFound in its place. Raises what Postgres
+        raises when it is away. Listeners stay until `unwatch`, whatever came of it.
         """
-        jobs = {job_id: self._join(job_id, one) for job_id, one in listeners.items()}
-        try:
-            unknown = [job_id for job_id, job in jobs.items() if not self._is_known(job)]
-            if unknown:
-                await self._snapshots.read(unknown)
-            for job_id, job in jobs.items():
-                if job.read is None or job.read.user_id != user_id:
-                    raise JobNotFound(f"There is no job {job_id}.")
-            return jobs
-        except BaseException:
-            self.unwatch(listeners)
-            raise
+        watched = [
+            ({job_id: self._join(job_id, one) for job_id, one in listeners.items()}, user_id)
+            for listeners, user_id in wanted
+        ]
+        unknown = [
+            job.id for jobs, _ in watched for job in jobs.values() if not self._is_known(job)
+        ]
+        if unknown:
+            await self._snapshots.read(unknown)
+        return [_owned(jobs, user_id) for jobs, user_id in watched]
 
     def unwatch(self, listeners: Mapping[UUID, Listener]) -> None:
         """Tell these listeners nothing more of these jobs."""

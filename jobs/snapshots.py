@@ -6,6 +6,7 @@ After a restart thousands of clients come back in the same second; they cost a f
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,48 +17,62 @@ MAX_AT_ONCE = 1000
 """Jobs in one query; a row has some 500 bytes."""
 
 
+class _Batch:
+    """Jobs that are read together, and when that is done."""
+
+    __slots__ = ("done", "ids")
+
+    def __init__(self) -> None:
+        self.ids: list[UUID] = []
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
 class Snapshots:
     """Gathers ids and reads them with `read`. `run` must be running."""
 
     def __init__(self, read: Callable[[Sequence[UUID]], Awaitable[None]]) -> None:
         self._read = read
-        self._asked: dict[UUID, asyncio.Future[None]] = {}
+        self._waiting: deque[_Batch] = deque()
+        self._batches: dict[UUID, _Batch] = {}
+        """Where an id waits."""
         self._wake = asyncio.Event()
 
     async def read(self, ids: Iterable[UUID]) -> None:
         """Return when all were read. Raises what reading raised."""
-        loop = asyncio.get_running_loop()
-        futures = [self._asked.setdefault(one, loop.create_future()) for one in ids]
+        batches = dict.fromkeys([self._batches.get(one) or self._add(one) for one in ids])
         self._wake.set()
-        for future in futures:
+        for batch in batches:
             # Others wait for the same read: whoever gives up must not cancel it for them.
-            await asyncio.shield(future)
+            await asyncio.shield(batch.done)
+
+    def _add(self, wanted: UUID) -> _Batch:
+        if not self._waiting or len(self._waiting[-1].ids) >= MAX_AT_ONCE:
+            self._waiting.append(_Batch())
+        batch = self._batches[wanted] = self._waiting[-1]
+        batch.ids.append(wanted)
+        return batch
 
     async def run(self) -> None:
         """Read what is asked for, until cancelled."""
         try:
-            while True:
-                await self._wake.wait()
+            while await self._wake.wait():
                 self._wake.clear()
-                while self._asked:
-                    await self._read_some()
+                while self._waiting:
+                    await self._read_one(self._waiting.popleft())
         finally:
-            for future in self._asked.values():
-                future.cancel()
+            for batch in self._waiting:
+                batch.done.cancel()
 
-    async def _read_some(self) -> None:
-        ids = list(self._asked)[:MAX_AT_ONCE]
-        futures = [self._asked.pop(one) for one in ids]
+    async def _read_one(self, batch: _Batch) -> None:
+        for one in batch.ids:
+            del self._batches[one]
         try:
-            await self._read(ids)
+            await self._read(batch.ids)
         except Exception as error:
-            for future in futures:
-                future.set_exception(error)
-                future.exception()  # nobody may be left to ask for it
+            batch.done.set_exception(error)
+            batch.done.exception()  # nobody may be left to ask for it
         except BaseException:
-            for future in futures:
-                future.cancel()
+            batch.done.cancel()
             raise
         else:
-            for future in futures:
-                future.set_result(None)
+            batch.done.set_result(None)

@@ -17,7 +17,7 @@ from transport.masking import mask
 from transport.renderers import Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from jobs.changes import JobChange
@@ -210,34 +210,55 @@ class Group:
         elif member is self._first:
             self._close()
 
-    async def open(self, timeout_s: float) -> None:
-        """Read what the jobs are now and show it. Never raises: members are told."""
+    @property
+    def wanted(self) -> tuple[Mapping[UUID, Frame], str]:
+        """What it listens to, and whose jobs these must be."""
+        return self._frames, self._user_id
+
+    def open(self, jobs: Mapping[UUID, FollowedJob], timeout_s: float) -> None:
+        """Show what the jobs are now, which were just read. Never raises: members are told."""
+        if self._is_over:
+            return
         try:
-            results = await in_time(self._snapshot(), timeout_s)
+            payloads = [self._render_first(*one) for one in jobs.items()]
+        except Exception as error:
+            self.fail(error)
+            return
+        self.alive = sum(_is_alive(frame.change) for frame in self._frames.values())
+        # What was told before the jobs were read is no news.
+        self._waiting.clear()
+        if None in payloads:
+            self.keeper.start(self._open_late(timeout_s))
+        else:
+            self._open(payloads)
+
+    def _render_first(self, job_id: UUID, job: FollowedJob) -> bytes | None:
+        assert job.newest is not None
+        frame = self._frames[job_id]
+        frame.job, frame.change = job, job.newest
+        return self.render(frame, frame.change)
+
+    async def _open_late(self, timeout_s: float) -> None:
+        """The same when something else has to be read first."""
+        try:
+            soon = (self._renderer.soon(frame, frame.change) for frame in self._frames.values())
+            payloads = await in_time(asyncio.gather(*soon), timeout_s)
         except Exception as error:
             self.fail(error)
             return
         if not self._is_over:
-            self._is_open = True
-            self.keeper.delivered(self._show(results))
-            await self._render_waiting()
+            self._open(payloads)
 
-    async def _snapshot(self) -> list[Result]:
-        jobs = await self._feed.watch(self._frames, self._user_id)
-        for job_id, job in jobs.items():
-            assert job.newest is not None
-            frame = self._frames[job_id]
-            frame.job, frame.change = job, job.newest
-        frames = list(self._frames.values())
-        self.alive = sum(_is_alive(frame.change) for frame in frames)
-        payloads = [self.render(frame, frame.change) for frame in frames]
-        if None in payloads:
-            soon = (self._renderer.soon(frame, frame.change) for frame in frames)
-            payloads = await asyncio.gather(*soon)
-        for frame, payload in zip(frames, payloads, strict=True):
+    def _open(self, payloads: Iterable[bytes | None]) -> None:
+        for frame, payload in zip(self._frames.values(), payloads, strict=True):
             assert payload is not None
             frame.payload = payload
-        return self._newest()
+        self._is_open = True
+        self.keeper.delivered(self._show(self._newest()))
+        if self._waiting:
+            self.keeper.start(self._render_waiting())
+        else:
+            self.must_wait = False
 
     def _newest(self) -> list[Result]:
         return [(frame.job.id, frame.payload) for frame in self._frames.values()]
@@ -259,12 +280,10 @@ class Group:
         """Show what had to wait for a read. Never raises: members are told."""
         try:
             while self._waiting and not self._is_over:
-                waiting, self._waiting = self._waiting, {}
-                # What was told before the snapshot was read is no news.
-                news = [one for one in waiting.items() if one[1].version > one[0].change.version]
-                payloads = await asyncio.gather(*(self._renderer.soon(*one) for one in news))
+                waiting, self._waiting = list(self._waiting.items()), {}
+                payloads = await asyncio.gather(*(self._renderer.soon(*one) for one in waiting))
                 if not self._is_over:
-                    shown = zip(news, payloads, strict=True)
+                    shown = zip(waiting, payloads, strict=True)
                     results = [frame.show(change, it) for (frame, change), it in shown]
                     self.keeper.delivered(self._show(results))
         except Exception as error:

@@ -11,12 +11,13 @@ import msgspec
 from graphql import GraphQLError, get_argument_values
 from graphql.execution.collect_fields import collect_fields
 
-from core.errors import MintariError
+from core.errors import JobNotFound, MintariError
 from resolvers.facts import Facts
 from resolvers.jobs import followed_jobs
 from schema.loaders import make_loaders
 from transport.compiled.plans import Plans
 from transport.context import context_of
+from transport.deadline import in_time
 from transport.execution import build_execution, core_schema
 from transport.groups import Group
 from transport.masking import mask
@@ -60,6 +61,8 @@ class Subscriptions:
         self.changed: list[Group] = []
         """Groups with results to hand out at the end of this batch of changes."""
         self._plans = Plans(schema)
+        self._opening: list[Group] = []
+        """Groups that began in this turn of the event loop."""
         self._tasks: asyncio.TaskGroup | None = None
         app.metrics.subscriptions.set_function(lambda: self.member_count)
         app.metrics.subscription_groups.set_function(lambda: self.group_count)
@@ -108,7 +111,9 @@ class Subscriptions:
             group = self._make(key, request, text, document, operation_name, variables)
             self._groups[key] = group
             group.join(member)
-            self.start(group.open(self._app.settings.operation_timeout_s))
+            self._opening.append(group)
+            if len(self._opening) == 1:
+                self.start(self._open())
         else:
             group.join(member)
         return group
@@ -175,6 +180,22 @@ class Subscriptions:
             field = kind.fields[details[0].node.name.value]
             return get_argument_values(field, details[0].node, execution.variables)["jobIds"]
         raise GraphQLError("Directives leave nothing to subscribe to.")
+
+    async def _open(self) -> None:
+        """Open the groups that began together: a task and a timer for each would cost more."""
+        groups, self._opening = self._opening, []
+        timeout_s = self._app.settings.operation_timeout_s
+        try:
+            found = await in_time(self._app.feed.watch(it.wanted for it in groups), timeout_s)
+        except Exception as error:
+            for group in groups:
+                group.fail(error)
+            return
+        for group, jobs in zip(groups, found, strict=True):
+            if isinstance(jobs, JobNotFound):
+                group.fail(jobs)
+            else:
+                group.open(jobs, timeout_s)
 
     def _flush(self) -> None:
         changed, self.changed = self.changed, []
