@@ -16,7 +16,7 @@ from transport import frames
 from transport.caps import TooManySocketsError
 from transport.context import context_of
 from transport.frames import Opcode
-from transport.identity import apply_token, token_of_payload
+from transport.identity import apply_token, apply_viewer, token_of_payload
 from transport.masking import mask
 from transport.membership import SocketMember
 from transport.messages import (
@@ -210,11 +210,21 @@ class Connection:
             return
         self._is_initialised = True
         self._expiry.cancel()
-        self._sockets.start(partial(self._identify, message.payload))
+        sockets, token = self._sockets, token_of_payload(message.payload)
+        if token and (viewer := sockets.verifier.verified(token)):
+            # Most who come back: they need no task.
+            apply_viewer(sockets.app, self._request, viewer)
+            self._acknowledge()
+        else:
+            sockets.start(partial(self._identify, token))
 
-    async def _identify(self, payload: dict[str, Any] | None) -> None:
+    async def _identify(self, token: str | None) -> None:
+        await apply_token(self._sockets.verifier, self._sockets.app, self._request, token)
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Let in who was identified, or nobody in particular."""
         sockets, request = self._sockets, self._request
-        await apply_token(sockets.verifier, sockets.app, request, token_of_payload(payload))
         if request.refusal is not None:
             self.socket.close(4403, f"Forbidden: {request.refusal.message}")
             return

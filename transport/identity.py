@@ -14,7 +14,7 @@ from resolvers.context import Request
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-    from core.auth import Verifier
+    from core.auth import Verifier, Viewer
     from resolvers.context import App
 
 
@@ -36,12 +36,18 @@ async def apply_token(verifier: Verifier, app: App, request: Request, token: str
         except RequestError as refusal:
             request.refusal = refusal
         else:
-            if app.revocations.covers(viewer):
-                request.refusal = Unauthenticated("The token was revoked. Please sign in again.")
-            else:
-                request.viewer, request.refusal = viewer, None
-                bind_contextvars(user=user_tag(viewer.user_id))
+            apply_viewer(app, request, viewer)
+    if request.viewer is not None:
+        bind_contextvars(user=user_tag(request.viewer.user_id))
     return request
+
+
+def apply_viewer(app: App, request: Request, viewer: Viewer) -> None:
+    """Make a request this viewer's, whose token holds, unless it was revoked."""
+    if app.revocations.covers(viewer):
+        request.refusal = Unauthenticated("The token was revoked. Please sign in again.")
+    else:
+        request.viewer, request.refusal = viewer, None
 
 
 def token_of_payload(payload: dict[str, object] | None) -> str | None:
