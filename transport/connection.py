@@ -11,6 +11,7 @@ import msgspec
 from graphql import GraphQLError, OperationType, get_operation_ast
 from strawberry.types.graphql import OperationType as Kind
 
+from core.errors import Unauthenticated
 from resolvers.context import Request
 from transport import frames
 from transport.caps import TooManySocketsError
@@ -29,6 +30,7 @@ from transport.messages import (
 )
 from transport.operations import answer_of
 from transport.pace import REFUSED, client_of
+from transport.problem import error_of
 from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
@@ -153,11 +155,11 @@ class Connection:
 
     def complete(self, member: SocketMember) -> None:
         """Tell that a subscription has ended."""
-        self._end(member.operation_id, {"type": "complete"})
+        self._end(member.operation_id)
 
     def fail(self, member: SocketMember, errors: list[dict[str, Any]]) -> None:
         """Tell that a subscription cannot go on."""
-        self._end(member.operation_id, {"type": "error", "payload": errors})
+        self._end(member.operation_id, errors)
 
     # --- the life of the connection ---
 
@@ -176,11 +178,10 @@ class Connection:
 
     def forbid(self, reason: str) -> None:
         """Tell every operation, then close with 4403: clients come back with a new token."""
-        text = f"{reason.capitalize()}."
-        error = {"message": text, "extensions": {"code": "UNAUTHENTICATED"}}
+        error = error_of(f"{reason.capitalize()}.", Unauthenticated.code)
         for operation_id, operation in list(self.operations.items()):
             self._stop(operation)
-            self._end(operation_id, {"type": "error", "payload": [error]})
+            self._end(operation_id, [error])
         self.socket.close(4403, f"Forbidden: {reason}")
 
     def _reject(self, code: int, reason: str) -> None:
@@ -246,15 +247,13 @@ class Connection:
         elif (most := self._sockets.most_operations(self._user)) is not None:
             self._say_too_many(operation_id, f"{most} operations at once")
         elif late := self._sockets.pass_by(client_of(self._request)):
-            error = {"message": late.message, "extensions": late.extensions}
-            self._send({"id": operation_id, "type": "error", "payload": [error]})
+            self._say(operation_id, [error_of(late.message, late.code, late.extensions)])
         else:
             self._operate(operation_id, message.payload)
 
     def _say_too_many(self, operation_id: str, allowed: str) -> None:
         text = f"{allowed} are allowed. Complete some."
-        error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
-        self._send({"id": operation_id, "type": "error", "payload": [error]})
+        self._say(operation_id, [error_of(text, "TOO_MANY_OPERATIONS")])
 
     def _operate(self, operation_id: str, asked: Parameters) -> None:
         if asked.query and not asked.names_document:
@@ -300,10 +299,10 @@ class Connection:
             self.fail(member, refused.errors)
 
     def _refuse(self, operation_id: str, asked: Parameters, errors: Iterable[GraphQLError]) -> None:
-        masked = [mask(error, asked.operation_name).formatted for error in errors]
+        masked = [dict(mask(error, asked.operation_name).formatted) for error in errors]
         self.operations.pop(operation_id, None)
         self._count_refused()
-        self._send({"id": operation_id, "type": "error", "payload": masked})
+        self._say(operation_id, masked)
 
     async def _execute(self, operation_id: str, text: str, asked: Parameters) -> None:
         """Run a query or mutation; it ends with complete, or error before its result."""
@@ -311,11 +310,11 @@ class Connection:
         result = await self._sockets.operations.execute(text, asked, context, _NO_SUBSCRIPTION)
         answer = answer_of(result)
         if not answer.was_executed:
-            self._end(operation_id, {"type": "error", "payload": answer.errors})
+            self._end(operation_id, answer.errors)
             return
         if operation_id in self.operations:
             self._send({"id": operation_id, "type": "next", "payload": answer.body})
-        self._end(operation_id, {"type": "complete"})
+        self._end(operation_id)
 
     def _stop(self, operation: SocketMember | asyncio.Task[None] | None) -> None:
         if isinstance(operation, SocketMember):
@@ -325,10 +324,18 @@ class Connection:
         elif operation is not None:
             operation.cancel()
 
-    def _end(self, operation_id: str, message: dict[str, Any]) -> None:
-        """The last message of an operation; afterwards its id is free again."""
-        if self.operations.pop(operation_id, None) is not None:
-            self._send({"id": operation_id, **message})
+    def _end(self, operation_id: str, errors: list[dict[str, Any]] | None = None) -> None:
+        """The last message of an operation, if it has none yet; its id is free again."""
+        if self.operations.pop(operation_id, None) is None:
+            return
+        if errors is None:
+            self._send({"id": operation_id, "type": "complete"})
+        else:
+            self._say(operation_id, errors)
+
+    def _say(self, operation_id: str, errors: list[dict[str, Any]]) -> None:
+        """Tell why there is no operation, or no longer."""
+        self._send({"id": operation_id, "type": "error", "payload": errors})
 
     def _send(self, message: dict[str, Any]) -> None:
         payload = msgspec.json.encode(message)

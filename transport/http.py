@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
     from core.auth import Verifier
+    from core.errors import RequestError
     from resolvers.context import App
     from resolvers.context import Request as Viewing
     from schema.context import Context
@@ -74,6 +75,11 @@ class HttpEndpoint:
         client, media_type = client_of(who), JSON
         try:
             await self._pace.turn(client)
+        except RateLimited as late:
+            app: App = request.app.state.service
+            app.metrics.rate_limit_refusals.labels(PACE).inc()
+            return _told(_problem(late, {"connection": "close"}), media_type)
+        try:
             if request.method not in ("GET", "POST"):
                 raise Problem(
                     405, "METHOD_NOT_ALLOWED", "Send GET or POST.", {"allow": "GET, POST"}
@@ -82,13 +88,9 @@ class HttpEndpoint:
             media_type = accepted.media_type or JSON
             asked = await read_parameters(request, self._max_form_bytes)
             return await self._operate(request, who, asked, accepted)
-        except RateLimited as late:
-            app: App = request.app.state.service
-            app.metrics.rate_limit_refusals.labels(PACE).inc()
-            return _told(*_too_many(late), media_type)
         except Problem as problem:
             self._pace.count(client, TOO_LARGE if problem.status == 413 else REFUSED)
-            return _told(problem.body, problem.status, problem.headers, media_type)
+            return _told(problem, media_type)
 
     async def _operate(
         self, request: Request, who: Viewing, asked: Parameters, accepted: Accepted
@@ -154,13 +156,7 @@ class HttpEndpoint:
             )
         if refusal := context.request.refusal:
             # Clients come with a new token after a status, not after an error in the stream.
-            status, headers = status_of(
-                JSON,
-                has_data=False,
-                was_executed=False,
-                errors=[{"extensions": refusal.extensions}],
-            )
-            raise Problem(status, refusal.code, refusal.message, headers)
+            raise _problem(refusal)
         streams: Streams = request.state.streams
         stream = Stream(
             streams,
@@ -198,15 +194,17 @@ def rendered(result: ExecutionResult | bytes, media_type: str) -> tuple[int, dic
     return status, _headers(headers, media_type), msgspec.json.encode(answer.body)
 
 
-def _too_many(late: RateLimited) -> tuple[object, int, dict[str, str]]:
-    """Body, status and headers of an answer to who asks too fast; the connection is closed."""
-    body = {"errors": [{"message": late.message, "extensions": late.extensions}]}
-    headers = {"retry-after": str(late.retry_after_s), "connection": "close"}
-    return body, late.status, headers
+def _problem(error: RequestError, headers: Mapping[str, str] | None = None) -> Problem:
+    """An error that is the whole answer to a request, with these headers beside its own."""
+    status, own = status_of(
+        JSON, has_data=False, was_executed=False, errors=[{"extensions": error.extensions}]
+    )
+    return Problem(status, error.code, error.message, own | dict(headers or {}), error.extensions)
 
 
-def _told(body: object, status: int, headers: Mapping[str, str], media_type: str) -> Response:
-    return Response(msgspec.json.encode(body), status, _headers(headers, media_type))
+def _told(problem: Problem, media_type: str) -> Response:
+    body = msgspec.json.encode(problem.body)
+    return Response(body, problem.status, _headers(problem.headers, media_type))
 
 
 def _headers(headers: Mapping[str, str], media_type: str) -> dict[str, str]:

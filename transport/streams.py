@@ -12,7 +12,7 @@ import msgspec
 from core.errors import Unauthenticated
 from transport.caps import Caps, TooManySocketsError
 from transport.masking import mask
-from transport.problem import Problem
+from transport.problem import Problem, error_of
 from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
@@ -41,10 +41,7 @@ _HEADERS = {
     # nginx would keep results until it has some kilobytes of them.
     "x-accel-buffering": "no",
 }
-_STOPPING = {
-    "message": "The server stops; another one takes over.",
-    "extensions": {"code": "SERVER_STOPPING"},
-}
+_STOPPING = error_of("The server stops; another one takes over.", "SERVER_STOPPING")
 
 
 class Streams:
@@ -275,4 +272,4 @@ async def _write(send: Send, chunk: bytes, *, more: bool = True) -> None:
 
 
 def _unauthenticated(text: str) -> dict[str, Any]:
-    return {"message": text, "extensions": {"code": Unauthenticated.code}}
+    return error_of(text, Unauthenticated.code)
