@@ -8,14 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import GraphQLError, OperationType, get_operation_ast
-from strawberry.types.graphql import OperationType as Kind
+from graphql import GraphQLError, OperationType
 
 from core.errors import Unauthenticated
 from resolvers.context import Request
 from transport import frames
 from transport.caps import TooManySocketsError
-from transport.context import context_of
 from transport.frames import Opcode
 from transport.identity import apply_token, token_of_payload
 from transport.masking import mask
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.auth import Viewer
+    from transport.documents import Checked
     from transport.groups import Result
     from transport.parameters import Parameters
     from transport.sockets import Sockets
@@ -53,7 +52,6 @@ MESSAGES_WINDOW_S = 10.0
 """So many messages in so many seconds are no grid any more."""
 MAX_HELD_BYTES = 256 * 1024
 """Newest states that wait for a client that does not read: some 300 frames."""
-_NO_SUBSCRIPTION = frozenset({Kind.QUERY, Kind.MUTATION})
 
 
 class Connection:
@@ -279,10 +277,9 @@ class Connection:
         if checked.errors or checked.document is None:
             self._refuse(operation_id, asked, checked.errors)
             return
-        node = get_operation_ast(checked.document, asked.operation_name)
-        if node is None or node.operation is not OperationType.SUBSCRIPTION:
-            execute = partial(self._execute, operation_id, text, asked)
-            self.operations[operation_id] = self._sockets.start(execute, self.viewer)
+        if checked.kind is not OperationType.SUBSCRIPTION:
+            run = partial(self._run, operation_id, text, asked, checked)
+            self.operations[operation_id] = self._sockets.start(run, self.viewer)
             return
         member = SocketMember(self, operation_id)
         self.operations[operation_id] = member
@@ -304,16 +301,20 @@ class Connection:
         self._count_refused()
         self._say(operation_id, masked)
 
-    async def _execute(self, operation_id: str, text: str, asked: Parameters) -> None:
+    async def _run(self, operation_id: str, text: str, asked: Parameters, checked: Checked) -> None:
         """Run a query or mutation; it ends with complete, or error before its result."""
-        context = context_of(self._sockets.app, self._request)
-        result = await self._sockets.operations.execute(text, asked, context, _NO_SUBSCRIPTION)
-        answer = answer_of(result)
-        if not answer.was_executed:
-            self._end(operation_id, answer.errors)
-            return
+        sockets = self._sockets
+        result = await sockets.operations.run(text, asked, checked, sockets.app, self._request)
+        if isinstance(result, bytes):
+            body = msgspec.Raw(result)
+        else:
+            answer = answer_of(result)
+            if not answer.was_executed:
+                self._end(operation_id, answer.errors)
+                return
+            body = answer.body
         if operation_id in self.operations:
-            self._send({"id": operation_id, "type": "next", "payload": answer.body})
+            self._send({"id": operation_id, "type": "next", "payload": body})
         self._end(operation_id)
 
     def _stop(self, operation: SocketMember | asyncio.Task[None] | None) -> None:

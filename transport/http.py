@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import InvalidOperationTypeError
-from strawberry.types.graphql import OperationType
 
 from core.errors import RateLimited
-from transport.compiled.answers import LeftToCoreError
-from transport.context import context_of
 from transport.identity import identify
 from transport.masking import mask
 from transport.negotiation import JSON, Accepted, negotiate
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
     from core.errors import RequestError
     from resolvers.context import App
     from resolvers.context import Request as Viewing
-    from schema.context import Context
+    from transport.compiled.answers import LeftToCoreError
     from transport.documents import Checked
     from transport.operations import Operations
     from transport.pace import Pace
@@ -42,9 +38,6 @@ if TYPE_CHECKING:
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What a multipart body holds besides the photo: the document, boundaries, headers."""
-
-_READ_ONLY = frozenset({OperationType.QUERY})
-_ALL_BUT_SUBSCRIPTION = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class HttpEndpoint:
@@ -96,52 +89,31 @@ class HttpEndpoint:
         self, request: Request, who: Viewing, asked: Parameters, accepted: Accepted
     ) -> ASGIApp:
         operations = self._operations
+        app: App = request.app.state.service
         try:
-            text = await operations.resolve(asked, request.app.state.service)
+            text = await operations.resolve(asked, app)
         except GraphQLError as refusal:
             return self._refused(who, [refusal], accepted)
-        context = context_of(request.app.state.service, who)
         checked = operations.documents.check(text, asked.operation_name, asked.variables)
-        if checked.is_subscription(asked.operation_name):
-            return self._stream(request, context, asked, text, checked, accepted)
+        if checked.kind is OperationType.SUBSCRIPTION:
+            return self._stream(request, who, asked, text, checked, accepted)
         if checked.errors:
             masked = [mask(error, asked.operation_name) for error in checked.errors]
             return self._refused(who, masked, accepted)
-        if (found := await self._compiled(request, context, asked, text, checked)) is not None:
-            return _answered(found, accepted)
-        allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
-        try:
-            result = await operations.execute(text, asked, context, allowed)
-        except InvalidOperationTypeError:
+        if request.method == "GET" and checked.kind is not OperationType.QUERY:
             # GET is safe: it can come from a link or an image of another site.
-            raise Problem(
-                405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"}
-            ) from None
-        return _answered(result, accepted)
+            raise Problem(405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"})
+        left: LeftToCoreError | None = getattr(request.state, "left_to_core", None)
+        return _answered(await operations.run(text, asked, checked, app, who, left), accepted)
 
     def _refused(self, who: Viewing, errors: Sequence[GraphQLError], accepted: Accepted) -> ASGIApp:
         self._pace.count(client_of(who), REFUSED)
         return _answered(refused(*errors), accepted)
 
-    async def _compiled(
-        self, request: Request, context: Context, asked: Parameters, text: str, checked: Checked
-    ) -> ExecutionResult | bytes | None:
-        """The answer without graphql-core; None if it is left to that."""
-        left: LeftToCoreError | None = getattr(request.state, "left_to_core", None)
-        operations = self._operations
-        if left is None and request.method == "POST":
-            try:
-                if answer := operations.compiled(text, asked, checked):
-                    return await operations.get(answer, context.app, context.request)
-            except LeftToCoreError as error:
-                left = error
-        context.admitted = left and left.admitted
-        return None
-
     def _stream(
         self,
         request: Request,
-        context: Context,
+        who: Viewing,
         asked: Parameters,
         text: str,
         checked: Checked,
@@ -154,14 +126,14 @@ class HttpEndpoint:
                 "Subscriptions are answered over a websocket (graphql-transport-ws), or as a stream"
                 " to whoever accepts text/event-stream.",
             )
-        if refusal := context.request.refusal:
+        if refusal := who.refusal:
             # Clients come with a new token after a status, not after an error in the stream.
             raise _problem(refusal)
         streams: Streams = request.state.streams
         stream = Stream(
             streams,
             accepted.stream,
-            context.request,
+            who,
             asked,
             text,
             checked,
