@@ -12,7 +12,7 @@ from starlette.responses import Response
 from core.errors import RateLimited
 from transport.identity import identify
 from transport.masking import mask
-from transport.negotiation import JSON, Accepted, negotiate
+from transport.negotiation import JSON, VARY, Accepted, negotiate
 from transport.operations import answer_of, refused
 from transport.pace import PACE, REFUSED, TOO_LARGE, client_of
 from transport.parameters import Parameters, read_parameters
@@ -183,6 +183,5 @@ def _headers(headers: Mapping[str, str], media_type: str) -> dict[str, str]:
     return {
         **headers,
         "content-type": f"{media_type}; charset=utf-8",
-        # Another viewer's answer, or another media type's, is another answer.
-        "vary": "accept, authorization",
+        "vary": VARY,
     }

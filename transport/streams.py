@@ -12,6 +12,7 @@ import msgspec
 from core.errors import Unauthenticated
 from transport.caps import Caps, TooManySocketsError
 from transport.masking import mask
+from transport.negotiation import VARY
 from transport.problem import Problem, error_of
 from transport.subscriptions import RefusedError
 
@@ -261,7 +262,7 @@ class SingleResult:
 
 
 def _start(media_type: str) -> dict[str, Any]:
-    headers = {"content-type": media_type, "vary": "accept, authorization", **_HEADERS}
+    headers = {"content-type": media_type, "vary": VARY, **_HEADERS}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     return {"type": "http.response.start", "status": 200, "headers": raw}
 
