@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -27,6 +26,7 @@ from transport.endpoints import open_operations
 from transport.files import serve_file, serve_style_sample, upload_endpoint
 from transport.health import healthz, readyz
 from transport.http import FORM_OVERHEAD_BYTES, HttpEndpoint
+from transport.origins import cross_origin, headers_by_origin
 from transport.pace import Pace
 from transport.page import page_routes
 from transport.shortcut import Shortcut
@@ -72,7 +72,8 @@ def build_asgi(settings: Settings) -> Starlette:
         Route("/readyz", readyz),
         *page_routes(settings),
     ]
-    middleware = [_cors(settings)] if settings.allowed_origins else []
+    allowed = settings.allowed_origins
+    middleware = [cross_origin(allowed)] if allowed else []
     if settings.dev_mode:
         if auth_mode(settings) == "secret":
             routes.append(Route("/dev/token", _dev_token, methods=["POST"]))
@@ -122,17 +123,7 @@ def _shortcut(
         verifier=verifier,
         pace=pace,
         hosts=local if settings.dev_mode else None,
-        crosses_origins=bool(settings.allowed_origins),
-    )
-
-
-def _cors(settings: Settings) -> Middleware:
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=list(settings.allowed_origins),
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "graphql-require-preflight"],
-        expose_headers=["retry-after", "x-request-id"],
+        origins=headers_by_origin(settings.allowed_origins),
     )
 
 

@@ -8,13 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import GraphQLError, OperationType, get_operation_ast
-from strawberry.types.graphql import OperationType as Kind
+from graphql import GraphQLError, OperationType
 
+from core.errors import Unauthenticated
 from resolvers.context import Request
 from transport import frames
 from transport.caps import TooManySocketsError
-from transport.context import context_of
 from transport.frames import Opcode
 from transport.identity import apply_token, apply_viewer, token_of_payload
 from transport.masking import mask
@@ -29,6 +28,7 @@ from transport.messages import (
 )
 from transport.operations import answer_of
 from transport.pace import REFUSED, client_of
+from transport.problem import error_of
 from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.auth import Viewer
+    from transport.documents import Checked
     from transport.groups import Result
     from transport.parameters import Parameters
     from transport.sockets import Sockets
@@ -51,7 +52,6 @@ MESSAGES_WINDOW_S = 10.0
 """So many messages in so many seconds are no grid any more."""
 MAX_HELD_BYTES = 256 * 1024
 """Newest states that wait for a client that does not read: some 300 frames."""
-_NO_SUBSCRIPTION = frozenset({Kind.QUERY, Kind.MUTATION})
 
 
 class Connection:
@@ -153,11 +153,11 @@ class Connection:
 
     def complete(self, member: SocketMember) -> None:
         """Tell that a subscription has ended."""
-        self._end(member.operation_id, {"type": "complete"})
+        self._end(member.operation_id)
 
     def fail(self, member: SocketMember, errors: list[dict[str, Any]]) -> None:
         """Tell that a subscription cannot go on."""
-        self._end(member.operation_id, {"type": "error", "payload": errors})
+        self._end(member.operation_id, errors)
 
     # --- the life of the connection ---
 
@@ -176,11 +176,10 @@ class Connection:
 
     def forbid(self, reason: str) -> None:
         """Tell every operation, then close with 4403: clients come back with a new token."""
-        text = f"{reason.capitalize()}."
-        error = {"message": text, "extensions": {"code": "UNAUTHENTICATED"}}
+        error = error_of(f"{reason.capitalize()}.", Unauthenticated.code)
         for operation_id, operation in list(self.operations.items()):
             self._stop(operation)
-            self._end(operation_id, {"type": "error", "payload": [error]})
+            self._end(operation_id, [error])
         self.socket.close(4403, f"Forbidden: {reason}")
 
     def _reject(self, code: int, reason: str) -> None:
@@ -256,15 +255,13 @@ class Connection:
         elif (most := self._sockets.most_operations(self._user)) is not None:
             self._say_too_many(operation_id, f"{most} operations at once")
         elif late := self._sockets.pass_by(client_of(self._request)):
-            error = {"message": late.message, "extensions": late.extensions}
-            self._send({"id": operation_id, "type": "error", "payload": [error]})
+            self._say(operation_id, [error_of(late.message, late.code, late.extensions)])
         else:
             self._operate(operation_id, message.payload)
 
     def _say_too_many(self, operation_id: str, allowed: str) -> None:
         text = f"{allowed} are allowed. Complete some."
-        error = {"message": text, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
-        self._send({"id": operation_id, "type": "error", "payload": [error]})
+        self._say(operation_id, [error_of(text, "TOO_MANY_OPERATIONS")])
 
     def _operate(self, operation_id: str, asked: Parameters) -> None:
         if asked.query and not asked.names_document:
@@ -290,10 +287,9 @@ class Connection:
         if checked.errors or checked.document is None:
             self._refuse(operation_id, asked, checked.errors)
             return
-        node = get_operation_ast(checked.document, asked.operation_name)
-        if node is None or node.operation is not OperationType.SUBSCRIPTION:
-            execute = partial(self._execute, operation_id, text, asked)
-            self.operations[operation_id] = self._sockets.start(execute, self.viewer)
+        if checked.kind is not OperationType.SUBSCRIPTION:
+            run = partial(self._run, operation_id, text, asked, checked)
+            self.operations[operation_id] = self._sockets.start(run, self.viewer)
             return
         member = SocketMember(self, operation_id)
         self.operations[operation_id] = member
@@ -310,22 +306,26 @@ class Connection:
             self.fail(member, refused.errors)
 
     def _refuse(self, operation_id: str, asked: Parameters, errors: Iterable[GraphQLError]) -> None:
-        masked = [mask(error, asked.operation_name).formatted for error in errors]
+        masked = [dict(mask(error, asked.operation_name).formatted) for error in errors]
         self.operations.pop(operation_id, None)
         self._count_refused()
-        self._send({"id": operation_id, "type": "error", "payload": masked})
+        self._say(operation_id, masked)
 
-    async def _execute(self, operation_id: str, text: str, asked: Parameters) -> None:
+    async def _run(self, operation_id: str, text: str, asked: Parameters, checked: Checked) -> None:
         """Run a query or mutation; it ends with complete, or error before its result."""
-        context = context_of(self._sockets.app, self._request)
-        result = await self._sockets.operations.execute(text, asked, context, _NO_SUBSCRIPTION)
-        answer = answer_of(result)
-        if not answer.was_executed:
-            self._end(operation_id, {"type": "error", "payload": answer.errors})
-            return
+        sockets = self._sockets
+        result = await sockets.operations.run(text, asked, checked, sockets.app, self._request)
+        if isinstance(result, bytes):
+            body = msgspec.Raw(result)
+        else:
+            answer = answer_of(result)
+            if not answer.was_executed:
+                self._end(operation_id, answer.errors)
+                return
+            body = answer.body
         if operation_id in self.operations:
-            self._send({"id": operation_id, "type": "next", "payload": answer.body})
-        self._end(operation_id, {"type": "complete"})
+            self._send({"id": operation_id, "type": "next", "payload": body})
+        self._end(operation_id)
 
     def _stop(self, operation: SocketMember | asyncio.Task[None] | None) -> None:
         if isinstance(operation, SocketMember):
@@ -335,10 +335,18 @@ class Connection:
         elif operation is not None:
             operation.cancel()
 
-    def _end(self, operation_id: str, message: dict[str, Any]) -> None:
-        """The last message of an operation; afterwards its id is free again."""
-        if self.operations.pop(operation_id, None) is not None:
-            self._send({"id": operation_id, **message})
+    def _end(self, operation_id: str, errors: list[dict[str, Any]] | None = None) -> None:
+        """The last message of an operation, if it has none yet; its id is free again."""
+        if self.operations.pop(operation_id, None) is None:
+            return
+        if errors is None:
+            self._send({"id": operation_id, "type": "complete"})
+        else:
+            self._say(operation_id, errors)
+
+    def _say(self, operation_id: str, errors: list[dict[str, Any]]) -> None:
+        """Tell why there is no operation, or no longer."""
+        self._send({"id": operation_id, "type": "error", "payload": errors})
 
     def _send(self, message: dict[str, Any]) -> None:
         payload = msgspec.json.encode(message)

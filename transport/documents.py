@@ -15,8 +15,6 @@ from graphql import (
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
-    OperationType,
-    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -29,7 +27,7 @@ from transport.limits import MAX_CHARS, MAX_TOKENS, check_limits, check_lists
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from graphql import DocumentNode, GraphQLSchema
+    from graphql import DocumentNode, GraphQLSchema, OperationType
 
 MAX_KEPT_BYTES = 64 * 2**20
 """Of memory, for documents: some 400 of the page's, or 100 of the largest."""
@@ -43,12 +41,13 @@ class Checked:
 
     document: DocumentNode | None
     errors: Sequence[GraphQLError]
+    operation: OperationDefinitionNode | None = None
     cost: int = 0
 
-    def is_subscription(self, operation_name: str | None) -> bool:
-        """Whether the operation with this name, or the only one, is a subscription."""
-        node = get_operation_ast(self.document, operation_name) if self.document else None
-        return node is not None and node.operation is OperationType.SUBSCRIPTION
+    @property
+    def kind(self) -> OperationType | None:
+        """Query, mutation or subscription; None only where there are errors."""
+        return self.operation and self.operation.operation
 
 
 class _Known:
@@ -119,16 +118,16 @@ class Documents:
     ) -> Checked:
         """The checked document of this text, with one of its operations."""
         known = self._known(text)
-        if known.document is None or known.costs is None or known.errors:
-            return Checked(known.document, known.errors)
         operation = known.operation(operation_name)
+        if known.document is None or known.costs is None or known.errors:
+            return Checked(known.document, known.errors, operation)
         cost = known.costs.of(operation, variables) if operation else 0
         # What is too large or too expensive is not worth a validation.
         errors = check_lists(variables) or self._check_cost(cost) or self._validate(known)
         if not errors and operation is None:
             message = "Name one of the document's operations in `operationName`."
             errors = [GraphQLError(message, extensions={"code": "BAD_REQUEST"})]
-        return Checked(known.document, errors, cost)
+        return Checked(known.document, errors, operation, cost)
 
     def is_valid(self, text: str) -> bool:
         """Whether this is a document of ours, whichever of its operations is meant."""

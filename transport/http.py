@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import InvalidOperationTypeError
-from strawberry.types.graphql import OperationType
 
 from core.errors import RateLimited
-from transport.compiled.answers import LeftToCoreError
-from transport.context import context_of
 from transport.identity import identify
 from transport.masking import mask
-from transport.negotiation import JSON, Accepted, negotiate
+from transport.negotiation import JSON, VARY, Accepted, negotiate
 from transport.operations import answer_of, refused
 from transport.pace import PACE, REFUSED, TOO_LARGE, client_of
 from transport.parameters import Parameters, read_parameters
@@ -31,9 +27,10 @@ if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
     from core.auth import Verifier
+    from core.errors import RequestError
     from resolvers.context import App
     from resolvers.context import Request as Viewing
-    from schema.context import Context
+    from transport.compiled.answers import LeftToCoreError
     from transport.documents import Checked
     from transport.operations import Operations
     from transport.pace import Pace
@@ -41,9 +38,6 @@ if TYPE_CHECKING:
 
 FORM_OVERHEAD_BYTES = 64 * 1024
 """What a multipart body holds besides the photo: the document, boundaries, headers."""
-
-_READ_ONLY = frozenset({OperationType.QUERY})
-_ALL_BUT_SUBSCRIPTION = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class HttpEndpoint:
@@ -74,6 +68,11 @@ class HttpEndpoint:
         client, media_type = client_of(who), JSON
         try:
             await self._pace.turn(client)
+        except RateLimited as late:
+            app: App = request.app.state.service
+            app.metrics.rate_limit_refusals.labels(PACE).inc()
+            return _told(_problem(late, {"connection": "close"}), media_type)
+        try:
             if request.method not in ("GET", "POST"):
                 raise Problem(
                     405, "METHOD_NOT_ALLOWED", "Send GET or POST.", {"allow": "GET, POST"}
@@ -82,64 +81,39 @@ class HttpEndpoint:
             media_type = accepted.media_type or JSON
             asked = await read_parameters(request, self._max_form_bytes)
             return await self._operate(request, who, asked, accepted)
-        except RateLimited as late:
-            app: App = request.app.state.service
-            app.metrics.rate_limit_refusals.labels(PACE).inc()
-            return _told(*_too_many(late), media_type)
         except Problem as problem:
             self._pace.count(client, TOO_LARGE if problem.status == 413 else REFUSED)
-            return _told(problem.body, problem.status, problem.headers, media_type)
+            return _told(problem, media_type)
 
     async def _operate(
         self, request: Request, who: Viewing, asked: Parameters, accepted: Accepted
     ) -> ASGIApp:
         operations = self._operations
+        app: App = request.app.state.service
         try:
-            text = await operations.resolve(asked, request.app.state.service)
+            text = await operations.resolve(asked, app)
         except GraphQLError as refusal:
             return self._refused(who, [refusal], accepted)
-        context = context_of(request.app.state.service, who)
         checked = operations.documents.check(text, asked.operation_name, asked.variables)
-        if checked.is_subscription(asked.operation_name):
-            return self._stream(request, context, asked, text, checked, accepted)
+        if checked.kind is OperationType.SUBSCRIPTION:
+            return self._stream(request, who, asked, text, checked, accepted)
         if checked.errors:
             masked = [mask(error, asked.operation_name) for error in checked.errors]
             return self._refused(who, masked, accepted)
-        if (found := await self._compiled(request, context, asked, text, checked)) is not None:
-            return _answered(found, accepted)
-        allowed = _READ_ONLY if request.method == "GET" else _ALL_BUT_SUBSCRIPTION
-        try:
-            result = await operations.execute(text, asked, context, allowed)
-        except InvalidOperationTypeError:
+        if request.method == "GET" and checked.kind is not OperationType.QUERY:
             # GET is safe: it can come from a link or an image of another site.
-            raise Problem(
-                405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"}
-            ) from None
-        return _answered(result, accepted)
+            raise Problem(405, "METHOD_NOT_ALLOWED", "Mutations need POST.", {"allow": "POST"})
+        left: LeftToCoreError | None = getattr(request.state, "left_to_core", None)
+        return _answered(await operations.run(text, asked, checked, app, who, left), accepted)
 
     def _refused(self, who: Viewing, errors: Sequence[GraphQLError], accepted: Accepted) -> ASGIApp:
         self._pace.count(client_of(who), REFUSED)
         return _answered(refused(*errors), accepted)
 
-    async def _compiled(
-        self, request: Request, context: Context, asked: Parameters, text: str, checked: Checked
-    ) -> ExecutionResult | bytes | None:
-        """The answer without graphql-core; None if it is left to that."""
-        left: LeftToCoreError | None = getattr(request.state, "left_to_core", None)
-        operations = self._operations
-        if left is None and request.method == "POST":
-            try:
-                if answer := operations.compiled(text, asked, checked):
-                    return await operations.get(answer, context.app, context.request)
-            except LeftToCoreError as error:
-                left = error
-        context.admitted = left and left.admitted
-        return None
-
     def _stream(
         self,
         request: Request,
-        context: Context,
+        who: Viewing,
         asked: Parameters,
         text: str,
         checked: Checked,
@@ -152,20 +126,14 @@ class HttpEndpoint:
                 "Subscriptions are answered over a websocket (graphql-transport-ws), or as a stream"
                 " to whoever accepts text/event-stream.",
             )
-        if refusal := context.request.refusal:
+        if refusal := who.refusal:
             # Clients come with a new token after a status, not after an error in the stream.
-            status, headers = status_of(
-                JSON,
-                has_data=False,
-                was_executed=False,
-                errors=[{"extensions": refusal.extensions}],
-            )
-            raise Problem(status, refusal.code, refusal.message, headers)
+            raise _problem(refusal)
         streams: Streams = request.state.streams
         stream = Stream(
             streams,
             accepted.stream,
-            context.request,
+            who,
             asked,
             text,
             checked,
@@ -198,21 +166,22 @@ def rendered(result: ExecutionResult | bytes, media_type: str) -> tuple[int, dic
     return status, _headers(headers, media_type), msgspec.json.encode(answer.body)
 
 
-def _too_many(late: RateLimited) -> tuple[object, int, dict[str, str]]:
-    """Body, status and headers of an answer to who asks too fast; the connection is closed."""
-    body = {"errors": [{"message": late.message, "extensions": late.extensions}]}
-    headers = {"retry-after": str(late.retry_after_s), "connection": "close"}
-    return body, late.status, headers
+def _problem(error: RequestError, headers: Mapping[str, str] | None = None) -> Problem:
+    """An error that is the whole answer to a request, with these headers beside its own."""
+    status, own = status_of(
+        JSON, has_data=False, was_executed=False, errors=[{"extensions": error.extensions}]
+    )
+    return Problem(status, error.code, error.message, own | dict(headers or {}), error.extensions)
 
 
-def _told(body: object, status: int, headers: Mapping[str, str], media_type: str) -> Response:
-    return Response(msgspec.json.encode(body), status, _headers(headers, media_type))
+def _told(problem: Problem, media_type: str) -> Response:
+    body = msgspec.json.encode(problem.body)
+    return Response(body, problem.status, _headers(problem.headers, media_type))
 
 
 def _headers(headers: Mapping[str, str], media_type: str) -> dict[str, str]:
     return {
         **headers,
         "content-type": f"{media_type}; charset=utf-8",
-        # Another viewer's answer, or another media type's, is another answer.
-        "vary": "accept, authorization",
+        "vary": VARY,
     }

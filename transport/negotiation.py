@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+VARY = "accept, authorization"
+"""Another media type's answer, or another viewer's, is another answer."""
 MAX_ACCEPT_CHARS = 2000
 
 _OFFERS = {

@@ -9,13 +9,12 @@ from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
 from core.errors import DeadlineExceeded
+from transport.compiled.answers import LeftToCoreError
+from transport.context import context_of
 from transport.deadline import in_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import strawberry
-    from strawberry.types.graphql import OperationType
 
     from resolvers.context import App, Request
     from schema.context import Context
@@ -69,20 +68,38 @@ class Operations:
         except DeadlineExceeded as error:
             return refused(GraphQLError(error.message, extensions=error.extensions))
 
-    async def execute(
-        self, text: str, asked: Parameters, context: Context, allowed: Iterable[OperationType]
-    ) -> ExecutionResult:
-        """The result of a query or mutation.
+    async def run(
+        self,
+        text: str,
+        asked: Parameters,
+        checked: Checked,
+        app: App,
+        request: Request,
+        left: LeftToCoreError | None = None,
+    ) -> bytes | ExecutionResult:
+        """The answer to a query or mutation without errors, compiled or not: as that of `get`.
 
-        Raises Strawberry's CannotGetOperationTypeError and InvalidOperationTypeError.
+        `left`: why it is graphql-core's, where that was found out before.
         """
+        if left is None:
+            try:
+                if answer := self.compiled(text, asked, checked):
+                    return await self.get(answer, app, request)
+            except LeftToCoreError as error:
+                left = error
+        context = context_of(app, request)
+        # What was done is not done again.
+        context.admitted = left and left.admitted
+        return await self.execute(text, asked, context)
+
+    async def execute(self, text: str, asked: Parameters, context: Context) -> ExecutionResult:
+        """graphql-core's result of a query or mutation without errors."""
         try:
             executing = self.schema.execute(
                 text,
                 variable_values=asked.variables,
                 context_value=context,
                 operation_name=asked.operation_name,
-                allowed_operation_types=allowed,
                 operation_extensions=asked.extensions,
             )
             return await in_time(executing, self.timeout_s)

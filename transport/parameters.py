@@ -31,6 +31,11 @@ class Parameters(msgspec.Struct, frozen=True, rename="camel"):
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if self.operation_name == "":
+            # Forms and older tools send an empty name where they have none.
+            msgspec.structs.force_setattr(self, "operation_name", None)
+
     @property
     def names_document(self) -> bool:
         """Whether the document is named by an id, with or without its text."""
@@ -73,8 +78,6 @@ def _from_query_string(request: Request) -> Parameters:
     for name in ("variables", "extensions"):
         if name in given:
             given[name] = _decode(given[name].encode()) if given[name] else None
-    if given.get("operationName") == "":
-        given["operationName"] = None
     return _convert(given)
 
 

@@ -48,12 +48,13 @@ _decoder = msgspec.json.Decoder(Parameters)
 
 
 class _Asking(NamedTuple):
-    """A request as far as its headers tell of it."""
+    """A request as far as its headers tell of it; `headers` are those of its origin's answers."""
 
     app: App
     request: Request
     viewer: Viewer
     media_type: str
+    headers: Mapping[str, str]
     request_id: str
 
 
@@ -66,7 +67,7 @@ class Shortcut:
         verifier: the same as there.
         pace: the same as there; who has to wait, waits there.
         hosts: what a Host header may name; None: anything.
-        crosses_origins: whether pages of other origins get headers of their own.
+        origins: headers of the answers to requests from each of these; None: from any, with none.
     """
 
     def __init__(
@@ -77,14 +78,14 @@ class Shortcut:
         pace: Pace,
         *,
         hosts: Collection[str] | None,
-        crosses_origins: bool,
+        origins: Mapping[bytes | None, Mapping[str, str]] | None,
     ) -> None:
         self._app = app
         self._operations = operations
         self._verifier = verifier
         self._pace = pace
         self._hosts = hosts and frozenset(host.encode() for host in hosts)
-        self._crosses_origins = crosses_origins
+        self._origins = origins
         self._media_types: dict[bytes | None, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,10 +115,11 @@ class Shortcut:
         if self._pace.wait_s(client_of_user(viewer.user_id)):
             return None
         media_type = self._media_type(scope, headers)
-        if media_type is None:
+        own = self._origin_headers(headers.get(b"origin"))
+        if media_type is None or own is None:
             return None
         request = Request(viewer, scope["client"] and scope["client"][0])
-        return _Asking(app, request, viewer, media_type, request_id_of(headers.get(HEADER)))
+        return _Asking(app, request, viewer, media_type, own, request_id_of(headers.get(HEADER)))
 
     def _media_type(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """The answer's; None if something about the headers is unusual."""
@@ -126,12 +128,15 @@ class Shortcut:
             len(headers) != len(scope["headers"])
             or headers.get(b"content-type", b"").lower() not in _JSON_TYPES
             or b"content-encoding" in headers
-            or (self._crosses_origins and b"origin" in headers)
             or (self._hosts is not None and headers.get(b"host") not in self._hosts)
         ):
             return None
         accept = headers.get(b"accept")
         return self._media_types.get(accept) or self._negotiate(accept)
+
+    def _origin_headers(self, origin: bytes | None) -> Mapping[str, str] | None:
+        """What answers to pages of an origin have; None if that is not decided here."""
+        return {} if self._origins is None else self._origins.get(origin)
 
     def _negotiate(self, accept: bytes | None) -> str | None:
         try:
@@ -202,7 +207,8 @@ def _again(message: Message | None, receive: Receive) -> Receive:
 
 async def _send(send: Send, result: bytes | ExecutionResult, asking: _Asking) -> None:
     status, headers, body = rendered(result, asking.media_type)
+    headers |= {"content-length": str(len(body)), **asking.headers}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-    raw += [(b"content-length", b"%d" % len(body)), (HEADER, asking.request_id.encode())]
+    raw.append((HEADER, asking.request_id.encode()))
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -12,7 +12,8 @@ import msgspec
 from core.errors import Unauthenticated
 from transport.caps import Caps, TooManySocketsError
 from transport.masking import mask
-from transport.problem import Problem
+from transport.negotiation import VARY
+from transport.problem import Problem, error_of
 from transport.subscriptions import RefusedError
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ _HEADERS = {
     # nginx would keep results until it has some kilobytes of them.
     "x-accel-buffering": "no",
 }
-_STOPPING = {
-    "message": "The server stops; another one takes over.",
-    "extensions": {"code": "SERVER_STOPPING"},
-}
+_STOPPING = error_of("The server stops; another one takes over.", "SERVER_STOPPING")
 
 
 class Streams:
@@ -264,7 +262,7 @@ class SingleResult:
 
 
 def _start(media_type: str) -> dict[str, Any]:
-    headers = {"content-type": media_type, "vary": "accept, authorization", **_HEADERS}
+    headers = {"content-type": media_type, "vary": VARY, **_HEADERS}
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     return {"type": "http.response.start", "status": 200, "headers": raw}
 
@@ -275,4 +273,4 @@ async def _write(send: Send, chunk: bytes, *, more: bool = True) -> None:
 
 
 def _unauthenticated(text: str) -> dict[str, Any]:
-    return {"message": text, "extensions": {"code": Unauthenticated.code}}
+    return error_of(text, Unauthenticated.code)

@@ -15,7 +15,6 @@ from graphql import build_schema as schema_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strawberry.types.arguments import convert_arguments
-from strawberry.types.graphql import OperationType
 
 from core.auth import Viewer
 from core.vocabulary import ErrorCode
@@ -163,7 +162,7 @@ class Lab:
         """graphql-core's answer."""
         assert asked.query is not None
         context = context_of(self.app, self.request)
-        result = await self.operations.execute(asked.query, asked, context, OperationType)
+        result = await self.operations.execute(asked.query, asked, context)
         return rendered(result, JSON)[2]
 
 

@@ -66,6 +66,9 @@ async def test_nonsense_makes_its_sender_late(slow: Api, bad: dict[str, Any]) ->
     assert (extensions["code"], extensions["limit"]) == ("RATE_LIMITED", 1)
     assert int(answer.headers["retry-after"]) == extensions["retryAfterSeconds"] >= 60
     assert answer.headers["connection"] == "close"
+    # To be refused for this adds nothing to it.
+    again = (await ann.ask(VIEWER)).error["extensions"]["retryAfterSeconds"]
+    assert again <= extensions["retryAfterSeconds"]
     # Neither another user of the same address, nor who has no token.
     assert await is_served(slow.client("bob"))
     assert (await slow.with_token(None).ask("{ styles { slug } }")).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -132,15 +133,82 @@ async def test_in_development_no_foreign_name_leads_here(
         assert await status(ann, read, host="rebound.example") == 400
 
 
-async def test_pages_of_other_origins_get_their_headers(
-    make_settings: Callable[..., Settings],
+# --- pages of other origins ---
+
+APP = "https://app.example"
+NAMED = (APP, "https://b.example")
+MOST_OF_THEM = (*NAMED, APP.upper(), f"{APP}:443", f"{APP}/", "https://other.example", "null", "")
+LONG = {"content-type": "application/json;charset=utf-8"}
+"""Means the same as what most send, and goes the long way."""
+
+
+@asynccontextmanager
+async def open_to(
+    make_settings: Callable[..., Settings], *allowed: str
+) -> AsyncGenerator[Api, None]:
+    settings = make_settings(
+        allowed_origins=allowed, max_active_jobs=1, rate_limit_max_requests=1000
+    )
+    async with running_api(settings) as api:
+        yield api
+
+
+async def told(
+    ann: Client, body: dict[str, Any], origin: str | None, **headers: str
+) -> list[tuple[bytes, bytes] | int | bytes]:
+    """Status, headers as they came and in their order, body."""
+    sent = {"x-request-id": "the-same-id", **headers}
+    sent |= {} if origin is None else {"origin": origin}
+    response = await ann.http.post("/graphql", json=body, headers=sent)
+    raw = [one for one in response.headers.raw if one[0] != b"date"]
+    return [response.status_code, *raw, response.content]
+
+
+@pytest.mark.parametrize("allowed", [(), (APP,), NAMED, (APP, "*"), (APP, "null")])
+async def test_pages_of_other_origins_are_told_the_same_on_both_ways(
+    make_settings: Callable[..., Settings], allowed: tuple[str, ...]
 ) -> None:
-    page = "https://app.example"
-    async with running_api(make_settings(allowed_origins=(page,))) as api:
+    start = {"query": START, "variables": {"input": {"prompt": "a", "variantCount": 1}}}
+    async with open_to(make_settings, *allowed) as api:
         ann = api.client("ann")
         await read_twice(ann)
-        read = {"query": READ, "variables": {"id": "x"}}
-        response = await ann.http.post("/graphql", json=read, headers={"origin": page})
-        assert response.headers["access-control-allow-origin"] == page
-        response = await ann.http.post("/graphql", json=read)
-        assert "access-control-allow-origin" not in response.headers
+        await ann.started(prompt="a lake", variantCount=1)
+        for _ in range(2):
+            assert (await told(ann, start, None))[0] == 429
+        for body in ({"query": READ, "variables": {"id": "x"}}, start):
+            for origin in (None, *MOST_OF_THEM, api.url):
+                expected = await told(ann, body, origin, **LONG)
+                assert await told(ann, body, origin) == expected, origin
+
+
+async def test_pages_of_allowed_origins_go_the_short_way(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = {"query": READ, "variables": {"id": "x"}}
+    async with open_to(make_settings, *NAMED) as api:
+        ann = api.client("ann")
+        await read_twice(ann)
+        monkeypatch.delattr(LONG_WAY)
+        assert (await told(ann, read, None))[0] == 200
+        for origin in NAMED:
+            status_code, *headers, _ = await told(ann, read, origin)
+            assert status_code == 200
+            assert (b"access-control-allow-origin", origin.encode()) in headers
+        for origin in (*MOST_OF_THEM[len(NAMED) :], api.url):
+            assert (await told(ann, read, origin))[0] == 500
+        assert (await told(ann, read, APP, **LONG))[0] == 500
+        two = [("origin", APP), ("origin", NAMED[1])]
+        response = await ann.http.post("/graphql", json=read, headers=two)
+        assert response.status_code == 500
+
+
+async def test_where_no_other_origin_is_allowed_all_go_the_short_way(
+    make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = {"query": READ, "variables": {"id": "x"}}
+    async with open_to(make_settings) as api:
+        ann = api.client("ann")
+        await read_twice(ann)
+        monkeypatch.delattr(LONG_WAY)
+        for origin in (None, api.url, APP):
+            assert (await told(ann, read, origin))[0] == 200
