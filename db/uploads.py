@@ -1,4 +1,4 @@
-"""Uploads: inserting, reading, deleting."""
+"""Uploads: inserting, deleting."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import insert, text
 
-from db.records import UploadRecord, columns, to_record
+from db.records import UploadRecord, to_record
 from db.tables import uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
 
     from db.engine import Connection
 
-_UPLOAD = columns(UploadRecord)
 _INSERT = insert(uploads).returning(*uploads.c)
 
 
@@ -39,17 +37,6 @@ async def insert_upload(connection: Connection, new: NewUpload) -> UploadRecord:
     """Insert an upload."""
     result = await connection.execute(_INSERT, msgspec.structs.asdict(new))
     return to_record(result.mappings().one(), UploadRecord)
-
-
-_READ = text(f"SELECT {_UPLOAD} FROM uploads WHERE id = ANY(:ids) AND user_id = :user_id")
-
-
-async def read_uploads(
-    connection: Connection, ids: Sequence[UUID], user_id: str
-) -> dict[UUID, UploadRecord]:
-    """The user's uploads among `ids`."""
-    result = await connection.execute(_READ, {"ids": list(ids), "user_id": user_id})
-    return {row["id"]: to_record(row, UploadRecord) for row in result.mappings()}
 
 
 _IN_USE = text("""
