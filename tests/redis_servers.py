@@ -168,6 +168,8 @@ class ValkeyCluster:
 
     def __init__(self, nodes: Sequence[RunningServer], buses: Sequence[int]) -> None:
         self.nodes = nodes
+        self.primary = nodes[0]
+        """The one that has a replica."""
         self._buses = buses
         self.url = nodes[1].url.replace("redis", "redis+cluster")
         self._clients = [client_of(node) for node in nodes]

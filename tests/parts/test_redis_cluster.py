@@ -221,7 +221,7 @@ async def test_a_node_that_dies_is_replaced(make_settings: Callable[..., Setting
             await ears.subscribe([OF_FIRST])
             await connected(ears)
             await client.set(OF_FIRST, 1)
-            servers.nodes[0].kill()
+            servers.primary.kill()
             with pytest.raises(REDIS_DOWN):
                 await client.set(OF_FIRST, 2)
             told.clear()
