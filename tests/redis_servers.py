@@ -137,7 +137,15 @@ class SentinelSet:
 
     def wait_failed_over(self) -> None:
         """Wait until the replica has become the primary."""
-        until(lambda: self._replica.info("replication")["role"] == "master")
+
+        def is_primary() -> bool:
+            try:
+                return self._replica.info("replication")["role"] == "master"
+            except redis.ConnectionError:
+                # A sentinel that makes a server the primary ends its connections.
+                return False
+
+        until(is_primary)
 
     def followers(self, channel: str) -> int:
         """How many processes listen to a channel at the one that is primary after a fail-over."""
