@@ -77,11 +77,6 @@ class Slots:
             raise RedisConnectionError(f"no node of the Cluster is known to have slot {slot}")
         return node
 
-    async def find(self, key: str) -> Node:
-        """The node that has a key, asked now."""
-        await self.look()
-        return await self.owner(key_slot(key.encode()))
-
     def moved(self, slot: int, node: Node) -> None:
         """A node said where a slot is; others may have moved as well."""
         self._owners[slot] = node

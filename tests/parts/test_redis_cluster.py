@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from arq.constants import job_key_prefix
 from redis.crc import key_slot
 from redis.exceptions import DataError, TryAgainError
 
 from core import redis_cluster
+from core.ids import new_id
 from core.redis import REDIS_DOWN, open_redis, publishing_script
 from core.redis_cluster import ROUNDS
 from core.shards import subscriber
 from jobs.channels import Channels
+from jobs.doorbell import Doorbell, Ring, answer_doorbell
 from mintari.embedded import RunningServer
 from tests.redis_servers import (
     OF_FIRST,
@@ -189,6 +192,37 @@ async def test_keys_that_are_at_two_nodes_are_awaited(
 
 async def refused_more_than(cluster: ValkeyCluster, times: int) -> bool:
     return cluster.refusals("TRYAGAIN") > times
+
+
+async def test_rings_that_have_gone_ahead_are_heard(
+    cluster: ValkeyCluster, settings: Settings, client: Any
+) -> None:
+    channels, rung = (
+        Channels(settings.redis_prefix),
+        [Ring(new_id(), number) for number in range(3)],
+    )
+    keys = [job_key_prefix + channels.ring(ring.job_id, ring.attempt) for ring in rung]
+    heard: list[Ring] = []
+    await Doorbell(client, channels).ring(rung)
+    to = (cluster.owner_of(channels.queue) + 1) % PRIMARIES
+    with cluster.slot_on_its_way(channels.queue, channels.queue, *keys, to=to):
+        async with asyncio.TaskGroup() as tasks:
+            answering = tasks.create_task(
+                answer_doorbell(
+                    settings,
+                    channels,
+                    start=lambda job_id, attempt: heard.append(Ring(job_id, attempt)),
+                    free_slots=lambda: 9,
+                    wake=asyncio.Event(),
+                )
+            )
+
+            async def all_are_heard() -> bool:
+                return len(heard) >= len(rung)
+
+            await wait_until(all_are_heard)
+            answering.cancel()
+    assert sorted(heard, key=lambda ring: ring.attempt) == rung
 
 
 async def test_a_new_node_is_sent_scripts_ahead_of_its_first_slot(
