@@ -19,33 +19,11 @@ if TYPE_CHECKING:
 
     from core.vocabulary import ProgressKind
     from db.engine import Connection
+    from db.records import NewGeneration
 
 # Made once, with values given when they are executed: building them took a sixth of an admission.
 _INSERT_GENERATION = insert(generations).returning(*generations.c)
 _INSERT_JOBS = insert(jobs).returning(*jobs.c)
-
-
-class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation to insert; the database adds the time."""
-
-    id: UUID
-    user_id: str
-    prompt: str
-    prompt_delta: str | None
-    style: str
-    style_version: int
-    size: str
-    upload_id: UUID | None
-    had_upload: bool
-    variant_count: int
-    seed: int | None
-    seed_locked: bool
-    provider: str
-    model: str
-    assembled_prompt: str
-    negative_prompt: str
-    prompt_hash: str
-    fall_over: bool
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,23 +14,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from db.engine import Connection
+    from db.records import NewUpload
 
 _INSERT = insert(uploads).returning(*uploads.c)
-
-
-class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
-    """An upload to insert; the database adds the time."""
-
-    id: UUID
-    user_id: str
-    object_key: str
-    thumbnail_key: str
-    thumbhash: str
-    digest: str
-    content_type: str
-    width_px: int
-    height_px: int
-    size_bytes: int
 
 
 async def insert_upload(connection: Connection, new: NewUpload) -> UploadRecord:

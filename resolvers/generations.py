@@ -15,12 +15,13 @@ from core.errors import (
 )
 from core.styles import assemble_prompt
 from core.vocabulary import ImageSize
-from db.audit import AuditEntry, Decision, record_audit
 from db.generations import delete_generation as delete_generation_rows
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_generation as cancel_generation_rows
 from jobs.changes import change_of
 from resolvers.admission import SEED_RANGE, Admitted, Wish, admit
+from resolvers.audit import record_accepted
+from resolvers.providers import find_provider
 from resolvers.reads import find_own
 from resolvers.safety import require_allowed
 from resolvers.texts import apply_delta, clean_key, clean_text, fold
@@ -74,7 +75,7 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
     if not prompt and wanted.upload_id is None:
         raise InvalidInput("Write a prompt, or send the id of an uploaded photo.", field="prompt")
     style = _style(app, wanted.style)
-    provider = _provider(app, wanted.provider or app.settings.gen_provider)
+    provider = find_provider(app, wanted.provider or app.settings.gen_provider)
     upload = None
     if wanted.upload_id is not None:
         upload = await _upload(app, request, wanted.upload_id)
@@ -113,7 +114,7 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     style = _style(app, wanted.style or old.style)
     locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
     # A seed means something to the provider that painted from it, and to no other.
-    provider = _provider(app, job.provider if locked else old.provider)
+    provider = find_provider(app, job.provider if locked else old.provider)
     size = wanted.size or old.size
     _check_capabilities(provider, size, has_photo=upload is not None)
     max_chars = app.settings.prompt_max_chars
@@ -246,16 +247,7 @@ async def delete_generation(app: App, request: Request, id_text: str) -> Generat
     async with app.database.transaction() as connection:
         jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id, shown=shown)
         await delete_generation_rows(connection, generation.id, viewer.user_id)
-        await record_audit(
-            connection,
-            AuditEntry(
-                user_id=viewer.user_id,
-                action="delete_generation",
-                decision=Decision.ACCEPTED,
-                remote_address=request.remote_address,
-                subject_id=generation.id,
-            ),
-        )
+        await record_accepted(connection, request, "delete_generation", subject_id=generation.id)
     await tell_cancelled(app, jobs)
     return generation
 
@@ -300,13 +292,6 @@ def _style(app: App, slug: str) -> Style:
     if style := app.styles.get(slug):
         return style
     raise InvalidInput(f"The style must be one of: {', '.join(app.styles)}.", field="style")
-
-
-def _provider(app: App, name: str) -> Provider:
-    if provider := app.providers.get(name):
-        return provider
-    known = ", ".join(sorted(app.providers))
-    raise InvalidInput(f"The provider must be one of: {known}.", field="provider")
 
 
 def _may_fall_over(app: App, wanted: StartRequest) -> bool:
