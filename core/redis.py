@@ -25,20 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["REDIS_DOWN", "connection_pool", "node_pool", "open_redis", "publishing_script"]
 
 
-def connection_pool(settings: Settings, key: str = "") -> ConnectionPool:
+def connection_pool(settings: Settings) -> ConnectionPool:
     """A pool for commands: every round trip has a deadline, nothing is retried behind our back.
 
-    In a Cluster, of the node that has `key`.
+    Of the only server, or of the primary that sentinels know. In a Cluster: `node_pool`.
     """
     url = parse_redis_url(settings.redis_url)
-    timeout_s = settings.redis_timeout_s
-    if url.layout is Layout.NODE:
-        return node_pool(settings, url)
     if url.layout is Layout.SENTINEL:
-        find = Sentinels(url, timeout_s=timeout_s).primary
-    else:
-        find = functools.partial(Slots(url, timeout_s=timeout_s).find, key)
-    return FindingPool(url.of(url.nodes[0]), find, **_options(settings))
+        find = Sentinels(url, timeout_s=settings.redis_timeout_s).primary
+        return FindingPool(url.of(url.nodes[0]), find, **_options(settings))
+    return node_pool(settings, url)
 
 
 def node_pool(settings: Settings, url: RedisUrl, node: Node | None = None) -> ConnectionPool:

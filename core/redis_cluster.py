@@ -6,8 +6,10 @@ is lost closes those to all nodes; and it waits and tries again, while callers h
 2 s and a way to live without Redis. So commands go through redis-py's client of one node, one for
 each node, and only the choice of the node is ours.
 
-A command that is answered MOVED is sent again, to where it moved. ASK is not followed: while
-a slot is being moved key by key, what has gone ahead counts as away.
+A command that is answered MOVED is sent again, to where it moved. While a slot is being moved key
+by key, its old node has the channels all along, and says of keys that it does not have where they
+would be (ASK): such a command goes there, and only it. One whose keys are at both for the moment
+(TRYAGAIN) is sent again a little later.
 Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
 
@@ -16,12 +18,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import ClusterDownError, DataError, MovedError
+from redis.exceptions import AskError, ClusterDownError, DataError, MovedError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from core.redis_pools import REDIS_DOWN
@@ -42,6 +44,11 @@ LOOK_AGAIN_S = 0.25
 ROUNDS = 4
 """How often a command is sent at most: nodes hear of a move one after another, and one that has not
 heard yet sends clients back."""
+TRY_AGAIN_S = 0.05
+"""A slot's keys that are at two nodes are expected to be together after this: a slot has few."""
+_NOT_EXECUTED = (AskError, TryAgainError)
+"""After these a command is sent again. A MovedError is an AskError."""
+_ASKING: Command = (("ASKING",), {})
 _KEYLESS = frozenset({"PING", "TIME", "INFO", "SCRIPT", "CLUSTER"})
 
 
@@ -53,7 +60,7 @@ class Slots:
         self._timeout_s = timeout_s
         self._owners: list[Node | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self.nodes: frozenset[Node] = frozenset()
-        """Those that have slots."""
+        """Those that have slots, or are getting one."""
         self._replicas: frozenset[Node] = frozenset()
         self._silent: set[Node] = set()
         """Those that did not answer when they were last asked: the others come first."""
@@ -70,15 +77,14 @@ class Slots:
             raise RedisConnectionError(f"no node of the Cluster is known to have slot {slot}")
         return node
 
-    async def find(self, key: str) -> Node:
-        """The node that has a key, asked now."""
-        await self.look()
-        return await self.owner(key_slot(key.encode()))
-
     def moved(self, slot: int, node: Node) -> None:
         """A node said where a slot is; others may have moved as well."""
         self._owners[slot] = node
         self.doubt()
+
+    def goes(self, node: Node) -> None:
+        """A slot is on its way to a node, which may be the first one that it gets."""
+        self.nodes |= {node}
 
     def doubt(self) -> None:
         """Something was not as it is known here."""
@@ -135,6 +141,13 @@ class Slots:
         self._doubted = False
 
 
+class _Door(NamedTuple):
+    """Where commands go. `asking`: ahead of their slot, which takes a word with each of them."""
+
+    node: Node
+    asking: bool = False
+
+
 class Cluster(Redis):
     """A client of a Cluster with the methods of one node's, as far as they are used here.
 
@@ -178,20 +191,24 @@ class Cluster(Redis):
         """
         answers: list[Any] = [None] * len(commands)
         rest = list(range(len(commands)))
+        ahead: dict[int, Node] = {}
         for _ in range(ROUNDS):
-            groups = await self._by_node(commands, rest)
+            if any(isinstance(answers[at], TryAgainError) for at in rest):
+                await asyncio.sleep(TRY_AGAIN_S)
+            groups = await self._by_node(commands, rest, ahead)
             if transaction and len(groups) > 1:
                 raise DataError("a transaction has keys of several nodes")
             sent = (
-                self._send_to(node, [commands[at] for at in places], scripts, transaction)
-                for node, places in groups.items()
+                self._send_to(to, [commands[at] for at in places], scripts, transaction)
+                for to, places in groups.items()
             )
             for places, found in zip(groups.values(), await _all(sent), strict=True):
                 for at, answer in zip(places, found, strict=True):
                     answers[at] = answer
-            rest = [at for at in rest if isinstance(answers[at], MovedError)]
+            rest = [at for at in rest if isinstance(answers[at], _NOT_EXECUTED)]
             if not rest:
                 break
+            _note_ahead(ahead, {at: answers[at] for at in rest})
         return answers
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
@@ -201,41 +218,54 @@ class Cluster(Redis):
             await client.connection_pool.disconnect()
 
     async def _by_node(
-        self, commands: Sequence[Command], places: Iterable[int]
-    ) -> dict[Node, list[int]]:
-        groups: dict[Node, list[int]] = {}
+        self, commands: Sequence[Command], places: Iterable[int], ahead: Mapping[int, Node]
+    ) -> dict[_Door, list[int]]:
+        groups: dict[_Door, list[int]] = {}
         slot = 0
         for at in places:
             key = _key_of(commands[at][0])
             # What names no key goes with what stands before it.
             slot = slot if key is None else key_slot(key)
-            groups.setdefault(await self._slots.owner(slot), []).append(at)
+            door = _Door(ahead[at], True) if at in ahead else _Door(await self._slots.owner(slot))
+            groups.setdefault(door, []).append(at)
         return groups
 
     async def _send_to_all(self, command: Command) -> list[Any]:
         await self._slots.owner(0)
-        sent = (self._send_to(node, [command], (), False) for node in self._slots.nodes)
+        sent = (self._send_to(_Door(node), [command], (), False) for node in self._slots.nodes)
         return (await _all(sent))[0]
 
     async def _send_to(
-        self, node: Node, commands: list[Command], scripts: Iterable[Any], transaction: bool
+        self, to: _Door, commands: list[Command], scripts: Iterable[Any], transaction: bool
     ) -> list[Any]:
-        client = await self._client(node)
+        client = await self._client(to.node)
+        kind = _AskingPipeline if to.asking else Pipeline
         try:
-            async with client.pipeline(transaction=transaction) as pipe:
+            async with kind(
+                client.connection_pool, client.response_callbacks, transaction, None
+            ) as pipe:
                 pipe.command_stack, pipe.scripts = list(commands), set(scripts)
                 answers: list[Any] = await pipe.execute(raise_on_error=False)
-        except MovedError as error:  # a transaction, as a whole
+        except _NOT_EXECUTED as error:  # a transaction, as a whole
             answers = [error] * len(commands)
         except REDIS_DOWN:
             self._slots.doubt()
             raise
         for answer in answers:
-            if isinstance(answer, MovedError):
-                self._slots.moved(answer.slot_id, moved_to(answer, node))
-            elif isinstance(answer, ClusterDownError):
-                self._slots.doubt()
+            self._take_in(answer, to.node)
         return answers
+
+    def _take_in(self, answer: Any, asked: Node) -> None:
+        """Take in what an answer says about slots."""
+        if isinstance(answer, AskError):
+            # A node that does not know another's name means the one that was asked.
+            answer.host = cast("str", cast("Any", answer).host) or asked.host
+        if isinstance(answer, MovedError):
+            self._slots.moved(answer.slot_id, _named(answer))
+        elif isinstance(answer, AskError):
+            self._slots.goes(_named(answer))
+        elif isinstance(answer, ClusterDownError):
+            self._slots.doubt()
 
     async def _client(self, node: Node) -> Any:
         if found := self._nodes.get(node):
@@ -270,10 +300,36 @@ class _ClusterPipeline(Pipeline):
         return answers
 
 
-def moved_to(error: MovedError, asked: Node) -> Node:
-    """Where a slot has moved; a node that does not know its own name names none."""
-    host = cast("str", cast("Any", error).host)
-    return Node(host or asked.host, error.port)
+class _AskingPipeline(Pipeline):
+    """Says before each command that its slot is known to be elsewhere; else it is sent back."""
+
+    async def _execute_pipeline(
+        self, connection: Any, commands: Any, raise_on_error: bool
+    ) -> list[Any]:
+        asking = [one for command in commands for one in (_ASKING, command)]
+        execute = cast("Any", super())._execute_pipeline
+        return (await execute(connection, asking, raise_on_error))[1::2]
+
+    async def _execute_transaction(
+        self, connection: Any, commands: Any, raise_on_error: bool
+    ) -> list[Any]:
+        # Once: it counts until EXEC.
+        await connection.send_command(*_ASKING[0])
+        await connection.read_response()
+        return await cast("Any", super())._execute_transaction(connection, commands, raise_on_error)
+
+
+def _note_ahead(ahead: dict[int, Node], errors: Mapping[int, Exception]) -> None:
+    """Note where commands go instead of to the node that has their slot."""
+    for at, error in errors.items():
+        if isinstance(error, MovedError):
+            ahead.pop(at, None)
+        elif isinstance(error, AskError):
+            ahead[at] = _named(error)
+
+
+def _named(error: AskError) -> Node:
+    return Node(cast("Any", error).host, error.port)
 
 
 async def _all(sent: Iterable[Any]) -> list[Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from redis.asyncio.cluster import ClusterParser
 from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MovedError, ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 if TYPE_CHECKING:
@@ -70,13 +69,13 @@ class _Finding(Connection):
             await super().connect()
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """As redis-py's, and leaves a server that sends us elsewhere."""
+        """As redis-py's, and leaves a server that is a replica by now."""
         try:
             return cast("Any", await super().read_response(*args, **options))
-        except (ReadOnlyError, MovedError) as error:
+        except ReadOnlyError as error:
             # What was looked for is elsewhere by now: connect anew, ask anew.
             await self.disconnect()
-            raise RedisConnectionError("this node is no longer the right one") from error
+            raise RedisConnectionError("this server is no longer the primary") from error
 
 
 class _FindingWithTls(_Finding, SSLConnection):
@@ -92,7 +91,6 @@ class FindingPool(Pool):
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # **kwargs
             connection_class=_FindingWithTls if has_tls else _Finding,
             find=self._found,
-            parser_class=ClusterParser,  # knows MOVED
             **{**options, **of_url},
         )
         self._find = find

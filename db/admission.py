@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import text
 
-from db.generations import NewGeneration, NewJob  # noqa: TC001  # msgspec reads the annotations
-from db.records import GenerationRecord, JobRecord  # noqa: TC001  # as above
+from db.generations import NewJob  # noqa: TC001  # msgspec reads the annotations
+from db.records import GenerationRecord, JobRecord, NewGeneration  # noqa: TC001  # as above
 
 if TYPE_CHECKING:
     from db.engine import Connection

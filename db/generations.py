@@ -1,4 +1,4 @@
-"""Generations: inserting them with their jobs, reading, deleting."""
+"""Generations: inserting them with their jobs, deleting."""
 
 from __future__ import annotations
 
@@ -8,43 +8,22 @@ import msgspec
 from sqlalchemy import insert, text
 
 from core.version import STEPS_PER_EPOCH
-from db.records import GenerationRecord, JobRecord, columns, to_record
+from db.records import GenerationRecord, JobRecord, to_record
 from db.tables import generations, jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
+
+    from sqlalchemy import TextClause
 
     from core.vocabulary import ProgressKind
     from db.engine import Connection
+    from db.records import NewGeneration
 
-_GENERATION = columns(GenerationRecord)
 # Made once, with values given when they are executed: building them took a sixth of an admission.
 _INSERT_GENERATION = insert(generations).returning(*generations.c)
 _INSERT_JOBS = insert(jobs).returning(*jobs.c)
-
-
-class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
-    """A generation to insert; the database adds the time."""
-
-    id: UUID
-    user_id: str
-    prompt: str
-    prompt_delta: str | None
-    style: str
-    style_version: int
-    size: str
-    upload_id: UUID | None
-    had_upload: bool
-    variant_count: int
-    seed: int | None
-    seed_locked: bool
-    provider: str
-    model: str
-    assembled_prompt: str
-    negative_prompt: str
-    prompt_hash: str
-    fall_over: bool
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,17 +67,6 @@ async def insert_generation(
     return generation, sorted(records, key=lambda job: job.variant)
 
 
-_READ = text(f"SELECT {_GENERATION} FROM generations WHERE id = ANY(:ids) AND user_id = :user_id")
-
-
-async def read_generations(
-    connection: Connection, ids: Sequence[UUID], user_id: str
-) -> dict[UUID, GenerationRecord]:
-    """The user's generations among `ids`."""
-    result = await connection.execute(_READ, {"ids": list(ids), "user_id": user_id})
-    return {row["id"]: to_record(row, GenerationRecord) for row in result.mappings()}
-
-
 _DOOM_PICTURES = text("""
     INSERT INTO doomed_objects (object_key)
     SELECT object_key FROM jobs
@@ -108,17 +76,13 @@ _DOOM_PICTURES = text("""
     WHERE generation_id = ANY(:ids) AND object_key IS NOT NULL
     ON CONFLICT (object_key) DO UPDATE SET doomed_at = excluded.doomed_at
 """)
-_DELETE = text("DELETE FROM generations WHERE id = :id AND user_id = :user_id RETURNING id")
+_DELETE = text("DELETE FROM generations WHERE id = ANY(:ids)")
+_OWN = text("SELECT id FROM generations WHERE id = :id AND user_id = :user_id FOR UPDATE")
 
 
-async def delete_generation(connection: Connection, generation_id: UUID, user_id: str) -> bool:
-    """Delete a generation and its jobs; its pictures are doomed. False when there was none."""
-    owned = await read_generations(connection, [generation_id], user_id)
-    if not owned:
-        return False
-    await connection.execute(_DOOM_PICTURES, {"ids": [generation_id]})
-    result = await connection.execute(_DELETE, {"id": generation_id, "user_id": user_id})
-    return result.scalar_one_or_none() is not None
+async def delete_generation(connection: Connection, generation_id: UUID, user_id: str) -> None:
+    """Delete a generation of this user and its jobs, if there is one; its pictures are doomed."""
+    await _delete(connection, _OWN, {"id": generation_id, "user_id": user_id})
 
 
 _EXPIRED = text("""
@@ -129,15 +93,18 @@ _EXPIRED = text("""
       )
     ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
-_DELETE_MANY = text("DELETE FROM generations WHERE id = ANY(:ids)")
 
 
 async def delete_expired_generations(
     connection: Connection, *, age_s: float, limit: int = 100
 ) -> int:
     """Delete ended generations that are older than `age_s` seconds; returns how many."""
-    ids = list((await connection.execute(_EXPIRED, {"age_s": age_s, "limit": limit})).scalars())
+    return await _delete(connection, _EXPIRED, {"age_s": age_s, "limit": limit})
+
+
+async def _delete(connection: Connection, which: TextClause, values: Mapping[str, object]) -> int:
+    ids = list((await connection.execute(which, values)).scalars())
     if ids:
         await connection.execute(_DOOM_PICTURES, {"ids": ids})
-        await connection.execute(_DELETE_MANY, {"ids": ids})
+        await connection.execute(_DELETE, {"ids": ids})
     return len(ids)

@@ -1,8 +1,7 @@
-"""What is read with most requests, through the driver.
+"""What an API process reads with most requests, through the driver.
 
-By ids, whoever owns what is found: who asks looks at `user_id` (`resolvers.answering`, and
-`resolvers.generations` before it makes something of it), so that nobody gets what is another's.
-Lists are one user's.
+By ids, whoever owns what is found: who asks looks at `user_id` (`resolvers.reads.read_own`,
+`Feed.watch`), so that nobody gets what is another's. Lists are one user's.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 _BUILTIN = (UUID, datetime)
 _JOB = columns(JobRecord)
 _JOBS = f"SELECT {_JOB} FROM jobs WHERE id = ANY($1::uuid[])"
+_VERSIONS = "SELECT id, version FROM jobs WHERE id = ANY($1::uuid[])"
 _OF_GENERATIONS = f"""
     SELECT {_JOB} FROM jobs WHERE generation_id = ANY($1::uuid[]) ORDER BY generation_id, variant
 """
@@ -46,6 +46,11 @@ _PAGE_OF_GENERATIONS = f"""
 async def read_jobs(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, JobRecord]:
     """Jobs by id."""
     return {row["id"]: _record(row, JobRecord) for row in await driver.fetch(_JOBS, ids)}
+
+
+async def read_versions(driver: Driver, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Versions of jobs; those of jobs that are gone are left out."""
+    return {row["id"]: row["version"] for row in await driver.fetch(_VERSIONS, ids)}
 
 
 async def read_jobs_of_generations(

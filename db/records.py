@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, RowMapping
 
 
-class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's source photo, as stored."""
+class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's source photo to insert; the database adds the time."""
 
     id: UUID
     user_id: str
@@ -35,11 +35,16 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
     width_px: int
     height_px: int
     size_bytes: int
+
+
+class UploadRecord(NewUpload, frozen=True, kw_only=True):
+    """A user's source photo, as stored."""
+
     created_at: datetime
 
 
-class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asked for once: one grid."""
+class NewGeneration(msgspec.Struct, frozen=True, kw_only=True):
+    """A generation to insert; the database adds the time."""
 
     id: UUID
     user_id: str
@@ -59,6 +64,11 @@ class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True):
     negative_prompt: str
     prompt_hash: str
     fall_over: bool
+
+
+class GenerationRecord(NewGeneration, frozen=True, kw_only=True):
+    """What the user asked for once: one grid."""
+
     created_at: datetime
 
 

@@ -1,4 +1,4 @@
-"""Uploads: inserting, reading, deleting."""
+"""Uploads: inserting, deleting."""
 
 from __future__ import annotations
 
@@ -7,49 +7,22 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import insert, text
 
-from db.records import UploadRecord, columns, to_record
+from db.records import UploadRecord, to_record
 from db.tables import uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
 
     from db.engine import Connection
+    from db.records import NewUpload
 
-_UPLOAD = columns(UploadRecord)
 _INSERT = insert(uploads).returning(*uploads.c)
-
-
-class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
-    """An upload to insert; the database adds the time."""
-
-    id: UUID
-    user_id: str
-    object_key: str
-    thumbnail_key: str
-    thumbhash: str
-    digest: str
-    content_type: str
-    width_px: int
-    height_px: int
-    size_bytes: int
 
 
 async def insert_upload(connection: Connection, new: NewUpload) -> UploadRecord:
     """Insert an upload."""
     result = await connection.execute(_INSERT, msgspec.structs.asdict(new))
     return to_record(result.mappings().one(), UploadRecord)
-
-
-_READ = text(f"SELECT {_UPLOAD} FROM uploads WHERE id = ANY(:ids) AND user_id = :user_id")
-
-
-async def read_uploads(
-    connection: Connection, ids: Sequence[UUID], user_id: str
-) -> dict[UUID, UploadRecord]:
-    """The user's uploads among `ids`."""
-    result = await connection.execute(_READ, {"ids": list(ids), "user_id": user_id})
-    return {row["id"]: to_record(row, UploadRecord) for row in result.mappings()}
 
 
 _IN_USE = text("""

@@ -16,7 +16,7 @@ from core.vocabulary import BlockStage, ErrorCode, ProgressKind, Stage
 from db.doomed import doom
 from db.engine import is_database_down
 from db.history import recent_durations
-from db.jobs import read_jobs_of_any_user
+from db.jobs import read_job
 from db.ledger import end_call, read_calls
 from db.lifecycle import Finish, LeaseLostError, succeed
 from jobs.breakers import ProviderPaused
@@ -399,8 +399,8 @@ class Attempt:
         """
 
         async def write(connection: Connection) -> JobRecord | None:
-            found = await read_jobs_of_any_user(connection, [self._job.id])
-            job = found.get(self._job.id)
+            # By this connection: what is doomed follows from what is read, and commits with it.
+            job = await read_job(connection, self._job.id)
             if self._finished and (job is None or job.state.is_terminal):
                 keys = attempt_keys(self._job.id, self._job.attempt)
                 used = (job.image_key, job.thumbnail_key) if job else ()

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 import msgspec
-from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
 from arq.jobs import deserialize_job_raw, serialize_job
 from arq.worker import Worker, func
 
 from core.log import get_logger
-from core.redis import REDIS_DOWN, connection_pool, publishing_script
+from core.redis import REDIS_DOWN, open_redis, publishing_script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from arq.connections import ArqRedis
     from redis.asyncio import Redis
 
     from core.settings import Settings
@@ -184,46 +184,31 @@ async def answer_doorbell(
 
     pause_s = 0.1
     while True:
-        worker = _bell_worker(settings, channels, start_job, free_slots, wake)
         began_s = time.monotonic()
-        try:
-            await worker.main()
-        except REDIS_DOWN as error:
-            if time.monotonic() - began_s > POLL_S * 2:
-                pause_s = 0.1
-                _log.warning("redis lost, the sweeper goes on", error=type(error).__name__)
-        finally:
-            await _close(worker)
+        async with open_redis(settings) as redis:
+            try:
+                await _bell_worker(redis, channels, start_job, free_slots, wake).main()
+            except REDIS_DOWN as error:
+                if time.monotonic() - began_s > POLL_S * 2:
+                    pause_s = 0.1
+                    _log.warning("redis lost, the sweeper goes on", error=type(error).__name__)
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 2, 2.0)
 
 
 def _bell_worker(
-    settings: Settings,
+    redis: Redis,
     channels: Channels,
     start_job: Callable[..., Awaitable[None]],
     free_slots: Callable[[], int],
     wake: asyncio.Event,
 ) -> BellWorker:
-    pool = connection_pool(settings, channels.queue)
-    redis = ArqRedis(
-        pool,
-        job_serializer=msgspec.json.encode,
-        job_deserializer=_deserialize,
-        default_queue_name=channels.queue,
-    )
     return BellWorker(
         free_slots,
         wake,
         functions=[func(cast("Any", start_job), name=FUNCTION)],
-        redis_pool=redis,
+        redis_pool=cast("ArqRedis", redis),  # it asks no more of it than any client can
         queue_name=channels.queue,
         handle_signals=False,
         job_deserializer=_deserialize,
     )
-
-
-async def _close(worker: BellWorker) -> None:
-    pool = cast("Any", worker.pool)
-    await pool.aclose()
-    await pool.connection_pool.disconnect()

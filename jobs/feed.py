@@ -17,7 +17,7 @@ import msgspec
 from core.errors import JobNotFound
 from core.log import get_logger
 from core.shards import subscriber
-from db.jobs import read_jobs_of_any_user, read_versions
+from db.hot import read_jobs, read_versions
 from jobs.changes import JobChange, apply, change_of, gone, hear, read_rest
 from jobs.snapshots import Snapshots
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from core.settings import Settings
-    from db.engine import Database
+    from db.driver import Driver
     from db.records import JobRecord
     from jobs.changes import JobRest
     from jobs.channels import Channels
@@ -142,9 +142,10 @@ class Feed:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, publisher: Publisher, channels: Channels
+        self, settings: Settings, driver: Driver, publisher: Publisher, channels: Channels
     ) -> None:
-        self._database = database
+        self._driver = driver
+        self._timeout_s = settings.operation_timeout_s
         self._publisher = publisher
         self._channels = channels
         self._followed: dict[bytes, FollowedJob] = {}
@@ -222,8 +223,8 @@ class Feed:
     async def _read(self, job_ids: Sequence[UUID]) -> None:
         """Read the truth about jobs whose changes are listened to from now on."""
         await self._subscriber.subscribe(self._channels.job(job_id) for job_id in job_ids)
-        async with self._database.read() as connection:
-            jobs = await read_jobs_of_any_user(connection, job_ids)
+        async with asyncio.timeout(self._timeout_s):
+            jobs = await read_jobs(self._driver, job_ids)
         self._learn(jobs.values())
         await self._take_published(job_ids)
 
@@ -293,10 +294,10 @@ class Feed:
 
     async def _take_newer(self, known: Mapping[UUID, int]) -> None:
         """Take in what Postgres knows of jobs beyond the versions that are known."""
-        async with self._database.read() as connection:
-            versions = await read_versions(connection, list(known))
+        async with asyncio.timeout(self._timeout_s):
+            versions = await read_versions(self._driver, list(known))
             behind = [job_id for job_id, seen in known.items() if versions.get(job_id, 0) > seen]
-            newer = await read_jobs_of_any_user(connection, behind) if behind else {}
+            newer = await read_jobs(self._driver, behind) if behind else {}
         self._learn(newer.values())
         for job_id in known.keys() - versions.keys():
             self._end_deleted(job_id)

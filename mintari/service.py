@@ -57,7 +57,7 @@ async def open_app(settings: Settings, tracing: Tracing) -> AsyncGenerator[App, 
         channels = Channels(settings.redis_prefix)
         metrics = Metrics("api")
         publisher = Publisher(redis, channels, metrics)
-        feed = Feed(settings, database, publisher, channels)
+        feed = Feed(settings, driver, publisher, channels)
         revocations = Revocations(settings, database, channels)
         await revocations.read()
         storage_health = StorageHealth(storage)

@@ -19,7 +19,8 @@ from core.log import get_logger
 from core.tracing import SpanKind
 from db.admission import Answer, Asked, Outcome
 from db.audit import Decision
-from db.generations import NewGeneration, NewJob
+from db.generations import NewJob
+from db.records import NewGeneration
 from jobs.doorbell import Ring
 from resolvers.limits import limits_of
 
@@ -215,7 +216,7 @@ def _new_generation(wish: Wish, prompt_hash: str) -> NewGeneration:
         prompt_delta=wish.prompt_delta,
         style=wish.style,
         style_version=wish.style_version,
-        size=wish.size.value,
+        size=wish.size,
         upload_id=wish.upload_id,
         had_upload=wish.upload_id is not None,
         variant_count=wish.variant_count,

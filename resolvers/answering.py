@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.ids import parse_id
 from resolvers.facts import Facts
 from resolvers.pages import page_generations, page_jobs
+from resolvers.reads import read_own
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
 class Answering(Facts):
     """The facts of one request, read with its viewer's rights. Raises Unauthenticated."""
 
-    __slots__ = ("_app", "_found", "_request", "_user_id", "missing")
+    __slots__ = ("_app", "_found", "_request", "_viewer", "missing")
 
     def __init__(self, app: App, request: Request, make_loaders: Callable[[], Loaders]) -> None:
         super().__init__(make_loaders, app.estimates)
         self._app = app
         self._request = request
-        self._user_id = request.require_viewer().user_id
+        self._viewer = request.require_viewer()
         self._found: dict[Hashable, Any] = {}
         self.missing: dict[Hashable, Callable[[], Awaitable[Any]]] = {}
         """What was asked for and is not read yet; what was written is not the answer then."""
@@ -59,8 +60,9 @@ class Answering(Facts):
 
     def job(self, job_id: UUID) -> JobRecord | None:
         """The same."""
-        found = self._get(("job", job_id), lambda: self._app.reads.jobs.get(job_id), 0)
-        return found if found and found.user_id == self._user_id else None
+        return self._get(
+            ("job", job_id), lambda: read_own(self._app.reads.jobs, job_id, self._viewer), 0
+        )
 
     def parent(self, job: JobRecord) -> JobRecord | None:
         """The job that it was made from; None if there is none, or not yet."""
@@ -129,12 +131,11 @@ class Answering(Facts):
         )
 
     def _generation(self, generation_id: UUID) -> GenerationRecord | None:
-        found = self._get(
+        return self._get(
             ("generation", generation_id),
-            lambda: self._app.reads.generations.get(generation_id),
+            lambda: read_own(self._app.reads.generations, generation_id, self._viewer),
             0,
         )
-        return found if found and found.user_id == self._user_id else None
 
     def _get(self, key: Hashable, get: Callable[[], Awaitable[Any]], keep_s: float) -> Any:
         del keep_s

@@ -13,17 +13,16 @@ from core.errors import (
     NotRegenerable,
     UploadNotFound,
 )
-from core.ids import parse_id
 from core.styles import assemble_prompt
 from core.vocabulary import ImageSize
-from db.audit import AuditEntry, Decision, record_audit
 from db.generations import delete_generation as delete_generation_rows
-from db.generations import read_generations
-from db.jobs import read_jobs_of_generations
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_generation as cancel_generation_rows
 from jobs.changes import change_of
 from resolvers.admission import SEED_RANGE, Admitted, Wish, admit
+from resolvers.audit import record_accepted
+from resolvers.providers import find_provider
+from resolvers.reads import find_own
 from resolvers.safety import require_allowed
 from resolvers.texts import apply_delta, clean_key, clean_text, fold
 
@@ -76,10 +75,10 @@ async def start_generation(app: App, request: Request, wanted: StartRequest) -> 
     if not prompt and wanted.upload_id is None:
         raise InvalidInput("Write a prompt, or send the id of an uploaded photo.", field="prompt")
     style = _style(app, wanted.style)
-    provider = _provider(app, wanted.provider or app.settings.gen_provider)
+    provider = find_provider(app, wanted.provider or app.settings.gen_provider)
     upload = None
     if wanted.upload_id is not None:
-        upload = await _upload(app, viewer, wanted.upload_id)
+        upload = await _upload(app, request, wanted.upload_id)
     _check_capabilities(provider, wanted.size, has_photo=upload is not None)
     seed = _check_seed(wanted.seed)
     wish = _wish(
@@ -110,12 +109,12 @@ async def regenerate(app: App, request: Request, wanted: RegenerateRequest) -> A
     IdempotencyConflict, RateLimited, Overloaded.
     """
     viewer = request.require_viewer()
-    job, old = await _job_and_generation(app, viewer, wanted.job_id)
-    upload = await _kept_upload(app, viewer, old)
+    job, old = await _job_and_generation(app, request, wanted.job_id)
+    upload = await _kept_upload(app, request, old)
     style = _style(app, wanted.style or old.style)
     locked = job.seed_locked if wanted.lock_seed is None else wanted.lock_seed
     # A seed means something to the provider that painted from it, and to no other.
-    provider = _provider(app, job.provider if locked else old.provider)
+    provider = find_provider(app, job.provider if locked else old.provider)
     size = wanted.size or old.size
     _check_capabilities(provider, size, has_photo=upload is not None)
     max_chars = app.settings.prompt_max_chars
@@ -203,13 +202,7 @@ async def _submit(app: App, wish: Wish) -> Admitted:
 
 async def read_generation(app: App, request: Request, id_text: str) -> GenerationRecord | None:
     """The viewer's generation; None when there is none. Raises Unauthenticated."""
-    viewer = request.require_viewer()
-    generation_id = parse_id(id_text)
-    if generation_id is None:
-        return None
-    async with app.database.read() as connection:
-        found = await read_generations(connection, [generation_id], viewer.user_id)
-    return found.get(generation_id)
+    return await find_own(app.reads.generations, request, id_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,24 +247,14 @@ async def delete_generation(app: App, request: Request, id_text: str) -> Generat
     async with app.database.transaction() as connection:
         jobs = await cancel_generation_rows(connection, generation.id, viewer.user_id, shown=shown)
         await delete_generation_rows(connection, generation.id, viewer.user_id)
-        await record_audit(
-            connection,
-            AuditEntry(
-                user_id=viewer.user_id,
-                action="delete_generation",
-                decision=Decision.ACCEPTED,
-                remote_address=request.remote_address,
-                subject_id=generation.id,
-            ),
-        )
+        await record_accepted(connection, request, "delete_generation", subject_id=generation.id)
     await tell_cancelled(app, jobs)
     return generation
 
 
 async def _shown_progress(app: App, generation: GenerationRecord) -> dict[UUID, int]:
-    async with app.database.read() as connection:
-        found = await read_jobs_of_generations(connection, [generation.id])
-    return await app.publisher.shown_progress([job.id for job in found[generation.id]])
+    jobs = await app.reads.jobs_of_generations.get(generation.id) or ()
+    return await app.publisher.shown_progress([job.id for job in jobs])
 
 
 async def _owned_generation(app: App, request: Request, id_text: str) -> GenerationRecord:
@@ -282,32 +265,26 @@ async def _owned_generation(app: App, request: Request, id_text: str) -> Generat
 
 
 async def _job_and_generation(
-    app: App, viewer: Viewer, id_text: str
+    app: App, request: Request, id_text: str
 ) -> tuple[JobRecord, GenerationRecord]:
-    job_id = parse_id(id_text)
-    if job_id is not None:
-        job = await app.reads.jobs.get(job_id)
-        if job is not None and job.user_id == viewer.user_id:
-            generation = await app.reads.generations.get(job.generation_id)
-            if generation is not None:
-                return job, generation
-    raise JobNotFound("There is no such job.")
+    job = await find_own(app.reads.jobs, request, id_text)
+    generation = job and await app.reads.generations.get(job.generation_id)
+    if job is None or generation is None:
+        raise JobNotFound("There is no such job.")
+    return job, generation
 
 
-async def _kept_upload(app: App, viewer: Viewer, old: GenerationRecord) -> UploadRecord | None:
+async def _kept_upload(app: App, request: Request, old: GenerationRecord) -> UploadRecord | None:
     if not old.had_upload:
         return None
     if old.upload_id is None:
         raise NotRegenerable("The photo behind this frame was deleted. Start a new generation.")
-    return await _upload(app, viewer, str(old.upload_id))
+    return await _upload(app, request, str(old.upload_id))
 
 
-async def _upload(app: App, viewer: Viewer, id_text: str) -> UploadRecord:
-    upload_id = parse_id(id_text)
-    if upload_id is not None:
-        upload = await app.reads.uploads.get(upload_id)
-        if upload is not None and upload.user_id == viewer.user_id:
-            return upload
+async def _upload(app: App, request: Request, id_text: str) -> UploadRecord:
+    if upload := await find_own(app.reads.uploads, request, id_text):
+        return upload
     raise UploadNotFound("There is no such upload. Send the id that createUpload gave you.")
 
 
@@ -315,13 +292,6 @@ def _style(app: App, slug: str) -> Style:
     if style := app.styles.get(slug):
         return style
     raise InvalidInput(f"The style must be one of: {', '.join(app.styles)}.", field="style")
-
-
-def _provider(app: App, name: str) -> Provider:
-    if provider := app.providers.get(name):
-        return provider
-    known = ", ".join(sorted(app.providers))
-    raise InvalidInput(f"The provider must be one of: {known}.", field="provider")
 
 
 def _may_fall_over(app: App, wanted: StartRequest) -> bool:

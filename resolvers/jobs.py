@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput, JobNotFound
 from core.ids import parse_id
-from db.jobs import read_jobs
 from db.ledger import jobs_with_calls
 from db.lifecycle import cancel_job as cancel_job_row
 from resolvers.generations import Cancelled, tell_cancelled
+from resolvers.reads import find_own, read_own
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +25,7 @@ MAX_FOLLOWED = 100
 
 async def read_job(app: App, request: Request, id_text: str) -> JobRecord | None:
     """The viewer's job; None when there is none. Raises Unauthenticated."""
-    viewer = request.require_viewer()
-    job_id = parse_id(id_text)
-    if job_id is None:
-        return None
-    async with app.database.read() as connection:
-        return (await read_jobs(connection, [job_id], viewer.user_id)).get(job_id)
+    return await find_own(app.reads.jobs, request, id_text)
 
 
 def followed_jobs(request: Request, ids: Sequence[str]) -> tuple[Viewer, list[UUID]]:
@@ -63,7 +58,7 @@ async def cancel_job(app: App, request: Request, id_text: str) -> tuple[JobRecor
             connection, job.id, viewer.user_id, progress=shown.get(job.id, 0)
         )
         billed = bool(await jobs_with_calls(connection, [job.id]))
-        if cancelled is None:
-            job = (await read_jobs(connection, [job.id], viewer.user_id)).get(job.id, job)
-    await tell_cancelled(app, [cancelled] if cancelled else [])
-    return cancelled or job, Cancelled([cancelled] if cancelled else [], billed)
+    if cancelled is None:
+        return await read_own(app.reads.jobs, job.id, viewer) or job, Cancelled([], billed)
+    await tell_cancelled(app, [cancelled])
+    return cancelled, Cancelled([cancelled], billed)

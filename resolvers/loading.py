@@ -1,53 +1,55 @@
-"""The batch functions behind the loaders: many ids in, one query, nothing of other users."""
+"""What is behind the loaders: nothing of other users."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from core.log import get_logger
-from db.generations import read_generations
-from db.jobs import queue_positions, read_jobs, read_jobs_of_generations, read_regenerations
-from db.uploads import read_uploads
+from db.jobs import queue_positions, read_regenerations
 from db.webhooks import read_tries
+from resolvers.reads import read_own
 from storage.base import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from uuid import UUID
 
-    from db.engine import Connection
     from db.records import GenerationRecord, JobRecord, UploadRecord
     from db.webhooks import TryRecord
     from resolvers.context import App, Request
 
-V = TypeVar("V")
 _log = get_logger(__name__)
 
 
-class Batches:
-    """Batch reads for one viewer; each answers in the order of its keys."""
+class OwnReads:
+    """Reads for one viewer that are gathered with those of all requests. Raise Unauthenticated."""
 
     def __init__(self, app: App, request: Request) -> None:
-        self._app = app
+        self._reads = app.reads
         self._request = request
 
-    async def jobs(self, ids: list[UUID]) -> list[JobRecord | None]:
-        """The viewer's jobs."""
-        return await self._of_viewer(read_jobs, ids)
+    async def job(self, job_id: UUID) -> JobRecord | None:
+        """The viewer's job."""
+        return await read_own(self._reads.jobs, job_id, self._request.require_viewer())
 
-    async def generations(self, ids: list[UUID]) -> list[GenerationRecord | None]:
-        """The viewer's generations."""
-        return await self._of_viewer(read_generations, ids)
+    async def generation(self, generation_id: UUID) -> GenerationRecord | None:
+        """The viewer's generation."""
+        viewer = self._request.require_viewer()
+        return await read_own(self._reads.generations, generation_id, viewer)
 
-    async def uploads(self, ids: list[UUID]) -> list[UploadRecord | None]:
-        """The viewer's uploads."""
-        return await self._of_viewer(read_uploads, ids)
+    async def upload(self, upload_id: UUID) -> UploadRecord | None:
+        """The viewer's upload."""
+        return await read_own(self._reads.uploads, upload_id, self._request.require_viewer())
 
-    async def jobs_of_generations(self, ids: list[UUID]) -> list[list[JobRecord]]:
-        """Grids, of generations that were read for the viewer before."""
-        async with self._app.database.read() as connection:
-            found = await read_jobs_of_generations(connection, ids)
-        return [found[generation_id] for generation_id in ids]
+    async def jobs_of_generation(self, generation_id: UUID) -> list[JobRecord]:
+        """A grid, of a generation that was read for the viewer before."""
+        return await self._reads.jobs_of_generations.get(generation_id) or []
+
+
+class Batches:
+    """Reads of many keys at once; each answers in the order of its keys."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
 
     async def regenerations(self, ids: list[UUID]) -> list[list[JobRecord]]:
         """Jobs made from jobs that were read for the viewer before."""
@@ -75,13 +77,3 @@ class Batches:
             _log.error("pictures not signed", error=str(error))
             return [None] * len(keys)
         return [signed.get(key) for key in keys]
-
-    async def _of_viewer(
-        self,
-        read: Callable[[Connection, Sequence[UUID], str], Awaitable[Mapping[UUID, V]]],
-        ids: list[UUID],
-    ) -> list[V | None]:
-        viewer = self._request.require_viewer()
-        async with self._app.database.read() as connection:
-            found = await read(connection, ids, viewer.user_id)
-        return [found.get(one) for one in ids]

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 from core.errors import InvalidInput
 from core.ids import new_id, parse_id
 from core.log import get_logger
-from db.audit import AuditEntry, Decision, record_audit
-from db.generations import NewGeneration, NewJob, insert_generation
+from db.generations import NewJob, insert_generation
 from db.operating import lock_failed_jobs, page_of_all_jobs, read_costs
 from db.pauses import EVERYTHING, list_pauses, pause, resume
 from db.queue import read_queue_lengths
+from db.records import NewGeneration
 from db.workers import drain_worker as drain_worker_row
 from db.workers import list_workers
 from jobs.doorbell import Ring
+from resolvers.audit import record_accepted
 from resolvers.paging import Page, cut_page, page_limit
+from resolvers.providers import find_provider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from core.vocabulary import JobState
     from db.engine import Connection
@@ -102,19 +103,19 @@ async def read_all_costs(
 async def pause_queue(app: App, request: Request, provider: str | None) -> None:
     """Start no job of a provider (None: no job at all). Raises as `resume_queue`."""
     viewer = request.require_operator()
-    name = _provider(app, provider)
+    name = EVERYTHING if provider is None else find_provider(app, provider).name
     async with app.database.transaction() as connection:
         await pause(connection, name, paused_by=viewer.user_id)
-        await _record(connection, request, "pause_queue", about=name)
+        await record_accepted(connection, request, "pause_queue", about=name)
 
 
 async def resume_queue(app: App, request: Request, provider: str | None) -> None:
     """Let jobs start again. Raises Unauthenticated, Forbidden, InvalidInput."""
     request.require_operator()
-    name = _provider(app, provider)
+    name = EVERYTHING if provider is None else find_provider(app, provider).name
     async with app.database.transaction() as connection:
         await resume(connection, name)
-        await _record(connection, request, "resume_queue", about=name)
+        await record_accepted(connection, request, "resume_queue", about=name)
 
 
 async def drain_worker(app: App, request: Request, name: str, *, draining: bool) -> None:
@@ -127,7 +128,7 @@ async def drain_worker(app: App, request: Request, name: str, *, draining: bool)
         if not await drain_worker_row(connection, name, draining=draining):
             raise InvalidInput("There is no worker of this name.", field="name")
         action = "drain_worker" if draining else "undrain_worker"
-        await _record(connection, request, action, about=name)
+        await record_accepted(connection, request, action, about=name)
 
 
 async def retry_failed_jobs(
@@ -159,7 +160,7 @@ async def retry_failed_jobs(
             if generation.had_upload and generation.upload_id is None:
                 continue
             made.append(await _make_again(connection, job, generation))
-            await _record(connection, request, "retry_failed_job", subject_id=job.id)
+            await record_accepted(connection, request, "retry_failed_job", subject_id=job.id)
     if made:
         _log.info("failed jobs made again", jobs=len(made))
         await app.doorbell.ring(Ring(job.id, job.attempt) for job in made)
@@ -171,26 +172,10 @@ async def _make_again(
 ) -> JobRecord:
     # Another hash than that of the user's own requests: nobody is given this grid for theirs.
     digest = hashlib.sha256(f"{generation.prompt_hash}:{job.id}".encode()).hexdigest()
-    new = NewGeneration(
-        id=new_id(),
-        user_id=generation.user_id,
-        prompt=generation.prompt,
-        prompt_delta=None,
-        style=generation.style,
-        style_version=generation.style_version,
-        size=generation.size.value,
-        upload_id=generation.upload_id,
-        had_upload=generation.had_upload,
-        variant_count=1,
-        seed=job.seed,
-        seed_locked=generation.seed_locked,
-        provider=generation.provider,
-        model=generation.model,
-        assembled_prompt=generation.assembled_prompt,
-        negative_prompt=generation.negative_prompt,
-        prompt_hash=digest,
-        fall_over=generation.fall_over,
-    )
+    values = {name: getattr(generation, name) for name in NewGeneration.__struct_fields__}
+    values |= {"id": new_id(), "prompt_delta": None, "variant_count": 1}
+    values |= {"seed": job.seed, "prompt_hash": digest}
+    new = NewGeneration(**values)
     again = NewJob(
         id=new_id(),
         variant=0,
@@ -202,34 +187,6 @@ async def _make_again(
     return made
 
 
-def _provider(app: App, name: str | None) -> str:
-    if name is None:
-        return EVERYTHING
-    if name not in app.providers:
-        known = ", ".join(sorted(app.providers))
-        raise InvalidInput(f"The provider must be one of: {known}.", field="provider")
-    return name
-
-
 def _check_zone(moment: datetime, *, field: str) -> None:
     if moment.tzinfo is None:
         raise InvalidInput(f"{field} needs a time zone.", field=field)
-
-
-async def _record(
-    connection: Connection,
-    request: Request,
-    action: str,
-    *,
-    about: str | None = None,
-    subject_id: UUID | None = None,
-) -> None:
-    entry = AuditEntry(
-        user_id=request.require_operator().user_id,
-        action=action,
-        decision=Decision.ACCEPTED,
-        category=about,
-        remote_address=request.remote_address,
-        subject_id=subject_id,
-    )
-    await record_audit(connection, entry)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import InvalidInput, Overloaded, UploadNotFound, UploadRejected
-from core.ids import new_id, parse_id
+from core.ids import new_id
 from core.keys import upload_key, upload_thumbnail_key
 from core.log import get_logger
 from core.pictures import AVIF, CONTENT_TYPE, FORMATS, HEIF, PictureError, prepare_picture
-from db.audit import AuditEntry, Decision, record_audit
-from db.uploads import NewUpload, insert_upload, is_upload_in_use, read_uploads
+from db.records import NewUpload
 from db.uploads import delete_upload as delete_upload_row
+from db.uploads import insert_upload, is_upload_in_use
+from resolvers.audit import record_accepted
+from resolvers.reads import find_own
 from resolvers.safety import require_allowed_photo
 from storage.base import StorageError
 
@@ -52,27 +54,13 @@ async def create_upload(app: App, request: Request, content: bytes) -> UploadRec
                 size_bytes=len(picture.content),
             ),
         )
-        await record_audit(
-            connection,
-            AuditEntry(
-                user_id=viewer.user_id,
-                action="create_upload",
-                decision=Decision.ACCEPTED,
-                remote_address=request.remote_address,
-                subject_id=upload_id,
-            ),
-        )
+        await record_accepted(connection, request, "create_upload", subject_id=upload_id)
     return upload
 
 
 async def read_upload(app: App, request: Request, id_text: str) -> UploadRecord | None:
     """The viewer's upload; None when there is none. Raises Unauthenticated."""
-    viewer = request.require_viewer()
-    upload_id = parse_id(id_text)
-    if upload_id is None:
-        return None
-    async with app.database.read() as connection:
-        return (await read_uploads(connection, [upload_id], viewer.user_id)).get(upload_id)
+    return await find_own(app.reads.uploads, request, id_text)
 
 
 async def delete_upload(app: App, request: Request, id_text: str) -> UploadRecord:

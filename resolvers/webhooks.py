@@ -11,7 +11,6 @@ from core.ids import new_id, parse_id
 from core.outside import NotPublic, find_target
 from core.webhooks import new_secret, read_webhook_url
 from db.admission import lock_user
-from db.audit import AuditEntry, Decision, record_audit
 from db.webhooks import (
     MAX_REPLAYED,
     list_webhooks,
@@ -29,12 +28,12 @@ from db.webhooks import (
 from db.webhooks import (
     update_webhook as update_webhook_row,
 )
+from resolvers.audit import record_accepted
 from resolvers.paging import Page, cut_page, page_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from core.settings import Settings
     from core.vocabulary import WebhookEvent, WebhookMessageState
@@ -106,7 +105,7 @@ async def create_webhook(
             events=events,
             sealed_secret=app.sealer.seal(secret, owner=str(webhook_id)),
         )
-        await _record(connection, request, "create_webhook", webhook.id)
+        await record_accepted(connection, request, "create_webhook", subject_id=webhook.id)
     return webhook, secret
 
 
@@ -138,7 +137,7 @@ async def update_webhook(
             overlap_s = app.settings.webhook_secret_overlap_s
             sealed = app.sealer.seal(secret, owner=str(old.id))
             webhook = await rotate_secret(connection, old.id, sealed, overlap_s=overlap_s)
-        await _record(connection, request, "update_webhook", webhook.id)
+        await record_accepted(connection, request, "update_webhook", subject_id=webhook.id)
     return webhook, secret
 
 
@@ -147,7 +146,7 @@ async def delete_webhook(app: App, request: Request, id_text: str) -> WebhookRec
     async with app.database.transaction() as connection:
         webhook = await _owned(connection, request, id_text)
         await delete_webhook_row(connection, webhook.id, webhook.user_id)
-        await _record(connection, request, "delete_webhook", webhook.id)
+        await record_accepted(connection, request, "delete_webhook", subject_id=webhook.id)
     return webhook
 
 
@@ -176,7 +175,7 @@ async def replay_webhook(
         if not webhook.enabled:
             raise InvalidInput("The webhook is disabled: enable it first.", field="webhookId")
         count = await replay_messages(connection, webhook.id, ids=known, failed_since=failed_since)
-        await _record(connection, request, "replay_webhook", webhook.id)
+        await record_accepted(connection, request, "replay_webhook", subject_id=webhook.id)
     return webhook, count
 
 
@@ -218,14 +217,3 @@ async def _check_url(settings: Settings, url: str) -> None:
         raise InvalidInput("The URL's host is not found.", field="url") from None
     except NotPublic:
         raise InvalidInput("The URL's host must have a public address.", field="url") from None
-
-
-async def _record(connection: Connection, request: Request, action: str, webhook_id: UUID) -> None:
-    entry = AuditEntry(
-        user_id=request.require_viewer().user_id,
-        action=action,
-        decision=Decision.ACCEPTED,
-        remote_address=request.remote_address,
-        subject_id=webhook_id,
-    )
-    await record_audit(connection, entry)

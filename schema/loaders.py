@@ -1,6 +1,7 @@
 """Reads of one event-loop turn, gathered into one query per kind.
 
-They do not cache: a websocket's context lives for hours, and the truth is in Postgres.
+Most of them over all requests, by `resolvers.reads`; the rest here. They do not cache:
+a websocket's context lives for hours, and the truth is in Postgres.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 
 from resolvers.context import App, Loaders, Request
-from resolvers.loading import Batches
+from resolvers.loading import Batches, OwnReads
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -19,13 +20,13 @@ V = TypeVar("V")
 
 def make_loaders(app: App, request: Request) -> Loaders:
     """The loaders of one context."""
-    batches = Batches(app, request)
+    own, batches = OwnReads(app, request), Batches(app)
     return Loaders(
-        job=_loader(batches.jobs),
-        jobs_of_generation=_loader(batches.jobs_of_generations),
+        job=own.job,
+        generation=own.generation,
+        upload=own.upload,
+        jobs_of_generation=own.jobs_of_generation,
         regenerations=_loader(batches.regenerations),
-        generation=_loader(batches.generations),
-        upload=_loader(batches.uploads),
         queue_position=_loader(batches.queue_positions),
         url=_loader(batches.urls),
         webhook_tries=_loader(batches.webhook_tries),

@@ -19,7 +19,7 @@ from tests.conftest import free_port
 from tests.servers import server_folder, until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
 
     from core.settings import Settings
@@ -137,7 +137,15 @@ class SentinelSet:
 
     def wait_failed_over(self) -> None:
         """Wait until the replica has become the primary."""
-        until(lambda: self._replica.info("replication")["role"] == "master")
+
+        def is_primary() -> bool:
+            try:
+                return self._replica.info("replication")["role"] == "master"
+            except redis.ConnectionError:
+                # A sentinel that makes a server the primary ends its connections.
+                return False
+
+        until(is_primary)
 
     def followers(self, channel: str) -> int:
         """How many processes listen to a channel at the one that is primary after a fail-over."""
@@ -168,6 +176,8 @@ class ValkeyCluster:
 
     def __init__(self, nodes: Sequence[RunningServer], buses: Sequence[int]) -> None:
         self.nodes = nodes
+        self.primary = nodes[0]
+        """The one that has a replica."""
         self._buses = buses
         self.url = nodes[1].url.replace("redis", "redis+cluster")
         self._clients = [client_of(node) for node in nodes]
@@ -189,6 +199,21 @@ class ValkeyCluster:
     def _is_well(self, client: Any) -> bool:
         info = client.cluster("INFO")
         return info["cluster_state"] == "ok" and int(info["cluster_size"]) == PRIMARIES
+
+    def add_primary(self) -> int:
+        """Make of the replica a primary without slots; returns its number when all know of it."""
+        number = len(self.nodes) - 1
+        port = port_of(self.nodes[number])
+        self._clients[number].execute_command("CLUSTER RESET")
+        self._clients[0].execute_command("CLUSTER MEET", "127.0.0.1", port, self._buses[number])
+
+        def is_known(client: Any) -> bool:
+            known = client.cluster("NODES")
+            added = known.get(f"127.0.0.1:{port}", {"flags": ""})
+            return len(known) == len(self.nodes) and "master" in added["flags"]
+
+        until(lambda: all(is_known(one) and self._is_well(one) for one in self._clients))
+        return number
 
     def id_of(self, number: int) -> str:
         """The name by which nodes know each other."""
@@ -215,21 +240,43 @@ class ValkeyCluster:
 
     def move_slot(self, channel: str, *, to: int) -> None:
         """Move a slot with its keys to another primary, as `valkey-cli --cluster reshard` does."""
+        with self.slot_on_its_way(channel, to=to):
+            pass
+
+    @contextmanager
+    def slot_on_its_way(self, channel: str, *ahead: str, to: int) -> Generator[None]:
+        """A slot is being moved meanwhile, and these of its keys have gone ahead."""
         slot, origin = key_slot(channel.encode()), self.owner_of(channel)
         source, target = self._clients[origin], self._clients[to]
         target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", self.id_of(origin))
         source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.id_of(to))
-        while keys := source.execute_command("CLUSTER GETKEYSINSLOT", slot, 100):
-            source.execute_command(
-                "MIGRATE",
-                *("127.0.0.1", port_of(self.nodes[to]), "", 0, 5000),
-                *("AUTH", PASSWORD, "KEYS", *keys),
-            )
+        if ahead:
+            self._move_keys(ahead, origin, to)
+        yield
+        while keys := self.keys_at(origin, channel):
+            self._move_keys(keys, origin, to)
         primaries = self._clients[:PRIMARIES]
         others = [one for one in primaries if one not in (target, source)]
         # All are told, as valkey-cli does: whoever hears of it by gossip sends clients back.
         for client in (target, source, *others):
             client.execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(to))
+
+    def _move_keys(self, keys: Iterable[str], origin: int, to: int) -> None:
+        self._clients[origin].execute_command(
+            "MIGRATE",
+            *("127.0.0.1", port_of(self.nodes[to]), "", 0, 5000),
+            *("AUTH", PASSWORD, "KEYS", *keys),
+        )
+
+    def keys_at(self, number: int, channel: str) -> set[str]:
+        """The keys of a channel's slot that a node has; a hundred of them."""
+        slot = key_slot(channel.encode())
+        return set(self._clients[number].execute_command("CLUSTER GETKEYSINSLOT", slot, 100))
+
+    def refusals(self, kind: str) -> int:
+        """How often the nodes have answered with this kind of error."""
+        stats = (client.info("errorstats") for client in self._clients)
+        return sum(of_one.get(f"errorstat_{kind}", {"count": 0})["count"] for of_one in stats)
 
     @contextmanager
     def unserved(self, channel: str) -> Generator[None]:

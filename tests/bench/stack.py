@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from core.auth import issue_token
 from core.ids import new_id
 from core.settings import Settings
-from core.vocabulary import ProgressKind
+from core.vocabulary import ImageSize, ProgressKind
 from db.engine import open_database
-from db.generations import NewGeneration, NewJob, insert_generation
+from db.generations import NewJob, insert_generation
 from db.lifecycle import claim_overdue
 from db.migrate import upgrade
+from db.records import NewGeneration
 from mintari.embedded import TEST_SETTINGS, PostgresServer, RunningServer
 from tests.bench.machine import python, served
 from tests.conftest import SECRET, free_port
@@ -146,7 +147,7 @@ def _new_generation(user_id: str, model: str) -> NewGeneration:
         prompt_delta=None,
         style="ghibli",
         style_version=1,
-        size="SQUARE_512",
+        size=ImageSize.SQUARE_512,
         upload_id=None,
         had_upload=False,
         variant_count=3,

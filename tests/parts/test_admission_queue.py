@@ -13,12 +13,13 @@ from core.auth import Viewer
 from core.errors import IdempotencyConflict, RateLimited
 from core.ids import new_id, parse_id
 from core.version import STEPS_PER_EPOCH
-from core.vocabulary import ProgressKind
+from core.vocabulary import ImageSize, ProgressKind
 from db.admission import Answer, Asked, lock_user, read_usage
 from db.admission_queue import MOST_TOGETHER, AdmissionQueue
 from db.driver import open_driver
 from db.engine import is_database_down, open_database
-from db.generations import NewGeneration, NewJob
+from db.generations import NewJob
+from db.records import NewGeneration
 from resolvers.context import Request
 from resolvers.generations import StartRequest, start_generation
 from tests.conftest import running_api
@@ -66,7 +67,7 @@ def generation(user_id: str, prompt: str, upload_id: UUID | None) -> NewGenerati
         prompt_delta=None,
         style="ghibli",
         style_version=1,
-        size="SQUARE_512",
+        size=ImageSize.SQUARE_512,
         upload_id=upload_id,
         had_upload=upload_id is not None,
         variant_count=1,

@@ -15,7 +15,7 @@ from core.version import STEPS_PER_EPOCH, next_epoch, next_step
 from core.vocabulary import ErrorCode, FallOverReason, JobState, ProgressKind, Stage
 from db.audit import AuditEntry, Decision, record_audit
 from db.engine import Database, open_database
-from db.jobs import read_jobs_of_any_user
+from db.jobs import read_job
 from db.ledger import begin_call, end_call, read_calls
 from db.lifecycle import (
     Beat,
@@ -97,7 +97,9 @@ async def claimed(
 
 async def job_now(database: Database, job_id: UUID) -> JobRecord:
     async with database.read() as connection:
-        return (await read_jobs_of_any_user(connection, [job_id]))[job_id]
+        job = await read_job(connection, job_id)
+    assert job
+    return job
 
 
 def beat(job: JobRecord, **changes: Any) -> Beat:

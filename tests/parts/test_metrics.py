@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from db.jobs import read_jobs_of_any_user
+from db.hot import read_jobs
 from jobs.changes import change_of
 from jobs.readiness import Readiness
 from mintari.tokens import SetupError
@@ -126,8 +126,7 @@ async def test_what_a_slow_client_never_sees_is_counted(watched: Settings) -> No
 async def _publish_until_dropped(api: Api, job_id: str, client: asyncio.Transport) -> None:
     """Tell of ever newer versions to a client that does not read, until some are replaced."""
     client.pause_reading()
-    async with api.service.database.read() as connection:
-        record = (await read_jobs_of_any_user(connection, [UUID(job_id)]))[UUID(job_id)]
+    (record,) = (await read_jobs(api.service.driver, [UUID(job_id)])).values()
     dropped = api.service.metrics.results_dropped
     version = record.version
 

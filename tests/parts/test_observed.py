@@ -217,6 +217,14 @@ def test_one_trace_goes_from_the_request_to_the_stored_picture(told: Told) -> No
     assert all(not span.parent_id or span.parent_id in trace for span in trace.values())
 
 
+def test_what_a_query_reads_is_in_its_trace(told: Told) -> None:
+    (query,) = [span for span in told.spans if span.name == "query Marked"]
+    trace = {span.span_id: span for span in told.spans if span.trace_id == query.trace_id}
+    (read,) = [span for span in trace.values() if "db.system" in span.attributes]
+    assert _path(trace, read) == ["GET /graphql", "query Marked", "SELECT id, generation_id,"]
+    assert read.attributes == {"db.system": "postgresql"}
+
+
 def _path(trace: dict[str, Span], span: Span) -> list[str]:
     above = trace.get(span.parent_id)
     return [*(_path(trace, above) if above else []), span.name]

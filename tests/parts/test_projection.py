@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.auth import Viewer
 from core.vocabulary import BlockStage, ErrorCode, FallOverReason, JobState, ProgressKind, Stage
-from db.jobs import read_jobs_of_any_user
+from db.hot import read_jobs
 from jobs.changes import change_of, encode
 from jobs.feed import FollowedJob
 from resolvers.context import Request
@@ -187,8 +187,7 @@ class Lab:
 async def job(api: Api) -> JobRecord:
     started = await api.client("ann").started(prompt="a lake", variantCount=1)
     job_id = UUID(started["jobs"][0]["id"])
-    async with api.service.database.read() as connection:
-        return (await read_jobs_of_any_user(connection, [job_id]))[job_id]
+    return (await read_jobs(api.service.driver, [job_id]))[job_id]
 
 
 @settings(

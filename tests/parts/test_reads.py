@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -50,6 +51,33 @@ async def test_what_is_asked_for_together_is_one_statement(api: Api, settings: S
         assert [len(batch) for batch in batches] == [4]
         await asyncio.gather(*(jobs.get(key) for key in ids * MOST_AT_ONCE))
         assert len(batches) == 4
+
+
+async def test_a_statement_is_of_the_trace_of_one_that_waits_for_it() -> None:
+    trace = contextvars.ContextVar[str]("trace")
+    traces: list[str] = []
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def read(keys: list[UUID]) -> dict[UUID, str]:
+        traces.append(trace.get())
+        begun.set()
+        await may_end.wait()
+        return dict.fromkeys(keys, trace.get())
+
+    async def ask(number: int) -> str | None:
+        trace.set(f"of request {number}")
+        return await texts.get(UUID(int=number))
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        texts = Gathered(tasks, read, timeout_s=10)
+        first = tasks.create_task(ask(1))
+        await begun.wait()
+        later = [tasks.create_task(ask(number)) for number in (2, 3)]
+        await asyncio.sleep(0)
+        may_end.set()
+        assert await first == "of request 1"
+        assert [await one for one in later] == ["of request 2"] * 2
+    assert traces == ["of request 1", "of request 2"]
 
 
 async def test_a_stuck_statement_holds_up_nobody_and_ends(api: Api, settings: Settings) -> None:

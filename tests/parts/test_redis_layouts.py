@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import UUID
 
+import pytest
+
 from jobs.channels import Channels
 from mintari.standins import banana
 from mintari.standins.running import running
@@ -27,6 +29,7 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractContextManager
 
     from core.settings import Settings
     from mintari.standins.running import RunningStandIn
@@ -114,31 +117,24 @@ def channels_of(grid: Grid, settings: Settings) -> list[str]:
     return [channels.job(UUID(job_id)) for job_id in grid.ids]
 
 
-async def test_sentinels_name_another_primary(make_settings: Callable[..., Settings]) -> None:
-    with sentinel_set() as servers:
-        async with product(make_settings, servers.url) as there:
+@pytest.mark.parametrize(
+    ("layout", "changes"),
+    [
+        pytest.param(sentinel_set, {}, id="sentinels"),
+        # A hash tag in the prefix: everything is on the node that dies.
+        pytest.param(valkey_cluster, {"redis_prefix": f"{{{OF_FIRST}}}"}, id="cluster"),
+    ],
+)
+async def test_a_primary_dies(
+    make_settings: Callable[..., Settings],
+    layout: Callable[[], AbstractContextManager[SentinelSet | ValkeyCluster]],
+    changes: dict[str, object],
+) -> None:
+    with layout() as servers:
+        async with product(make_settings, servers.url, **changes) as there:
             first = await there.grid("a lake")
             await first.begun()
             await asyncio.to_thread(servers.primary.kill)
-            await asyncio.to_thread(servers.wait_failed_over)
-            await first.ended_well()
-            await there.healed()
-            there.provider.script(latency_s=1)
-            second = await there.grid("a hill")
-            await second.begun()
-            await wait_for_followers(servers, channels_of(second, there.settings))
-            await second.ended_well()
-            assert len(there.provider.calls()) == 6
-
-
-async def test_a_node_of_a_cluster_dies(make_settings: Callable[..., Settings]) -> None:
-    with valkey_cluster() as servers:
-        # A hash tag in the prefix: everything is on the node that dies.
-        prefix = f"{{{OF_FIRST}}}"
-        async with product(make_settings, servers.url, redis_prefix=prefix) as there:
-            first = await there.grid("a lake")
-            await first.begun()
-            await asyncio.to_thread(servers.nodes[0].kill)
             await asyncio.to_thread(servers.wait_failed_over)
             await first.ended_well()
             await there.healed()

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import websockets
 
-from db.jobs import read_jobs_of_any_user
+from db.hot import read_jobs
 from jobs.changes import change_of
 from tests.client import FOLLOW
 from tests.conftest import running_api
@@ -60,8 +60,7 @@ async def follow(api: Api, connection: ClientConnection, count: int) -> list[Job
         started.append(grid["jobs"][0]["id"])
     await subscribe(connection, "grid", started)
     ids = [UUID(one) for one in started]
-    async with api.service.database.read() as database:
-        jobs = await read_jobs_of_any_user(database, ids)
+    jobs = await read_jobs(api.service.driver, ids)
     return [jobs[one] for one in ids]
 
 
