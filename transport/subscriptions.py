@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -113,7 +114,8 @@ class Subscriptions:
             group.join(member)
             self._opening.append(group)
             if len(self._opening) == 1:
-                self.start(self._open())
+                # What is done for all belongs to the log of none of their requests.
+                self._run(self._open(), Context())
         else:
             group.join(member)
         return group
@@ -217,8 +219,11 @@ class Subscriptions:
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run what must wait."""
+        self._run(work)
+
+    def _run(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
         assert self._tasks is not None, "Subscriptions.run is not running"
-        self._tasks.create_task(work)
+        self._tasks.create_task(work, context=context)
 
     def forget(self, group: Group) -> None:
         """There is nobody and nothing left of a group."""
