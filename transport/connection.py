@@ -16,7 +16,7 @@ from transport import frames
 from transport.caps import TooManySocketsError
 from transport.frames import Opcode
 from transport.identity import apply_token, apply_viewer, token_of_payload
-from transport.masking import mask
+from transport.masking import told
 from transport.membership import SocketMember
 from transport.messages import (
     Complete,
@@ -63,11 +63,11 @@ class Connection:
         "_held",
         "_is_acknowledged",
         "_is_initialised",
+        "_operations",
         "_request",
         "_sockets",
         "_user",
         "_window_s",
-        "operations",
         "socket",
     )
 
@@ -77,8 +77,7 @@ class Connection:
         self._request = Request(viewer=None, remote_address=socket.address)
         self._is_initialised = False
         self._is_acknowledged = False
-        self.operations: dict[str, SocketMember | asyncio.Task[None]] = {}
-        """By their ids."""
+        self._operations: dict[str, SocketMember | asyncio.Task[None]] = {}
         self._held: dict[tuple[SocketMember, UUID], bytes] = {}
         self._count, self._window_s = 0, time.monotonic()
         self._user: str | None = None
@@ -106,7 +105,7 @@ class Connection:
             case Subscribe():
                 self._subscribe(message)
             case Complete(operation_id):
-                self._stop(self.operations.pop(operation_id, None))
+                self._stop(self._operations.pop(operation_id, None))
             case _:
                 pass
 
@@ -129,13 +128,20 @@ class Connection:
     def on_closed(self) -> None:
         """Leave everything."""
         self._expiry.cancel()
-        operations, self.operations = self.operations, {}
+        operations, self._operations = self._operations, {}
         for operation in operations.values():
             self._stop(operation)
         self._held.clear()
         self._sockets.forget(self, self._request, self._user)
 
     # --- what members call ---
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame; one change may be news for many operations: theirs are gathered."""
+        if len(self._operations) < 2:
+            self.socket.write(frame)
+        else:
+            self.socket.gather(frame)
 
     def hold(self, member: SocketMember, results: Sequence[Result]) -> None:
         """Keep the newest state of each job while the client does not read."""
@@ -166,6 +172,11 @@ class Connection:
         """Who is on the other side."""
         return self._request.viewer
 
+    @property
+    def operation_count(self) -> int:
+        """How many operations there are."""
+        return len(self._operations)
+
     def ping(self) -> None:
         """Ask for a sign of life; without one since the last ping, hang up."""
         if not self.socket.answered_ping:
@@ -177,7 +188,7 @@ class Connection:
     def forbid(self, reason: str) -> None:
         """Tell every operation, then close with 4403: clients come back with a new token."""
         error = error_of(f"{reason.capitalize()}.", Unauthenticated.code)
-        for operation_id, operation in list(self.operations.items()):
+        for operation_id, operation in list(self._operations.items()):
             self._stop(operation)
             self._end(operation_id, [error])
         self.socket.close(4403, f"Forbidden: {reason}")
@@ -248,9 +259,9 @@ class Connection:
         operation_id = message.id
         if not self._is_acknowledged:
             self._reject(4401, "Unauthorized")
-        elif operation_id in self.operations:
+        elif operation_id in self._operations:
             self._reject(4409, f"Subscriber for {operation_id} already exists")
-        elif len(self.operations) >= MAX_OPERATIONS:
+        elif len(self._operations) >= MAX_OPERATIONS:
             self._say_too_many(operation_id, f"{MAX_OPERATIONS} operations at once on a socket")
         elif (most := self._sockets.most_operations(self._user)) is not None:
             self._say_too_many(operation_id, f"{most} operations at once")
@@ -268,7 +279,7 @@ class Connection:
             self._begin(operation_id, asked.query, asked)
         else:
             look_up = partial(self._look_up, operation_id, asked)
-            self.operations[operation_id] = self._sockets.start(look_up, self.viewer)
+            self._operations[operation_id] = self._sockets.start(look_up, self.viewer)
 
     async def _look_up(self, operation_id: str, asked: Parameters) -> None:
         """Begin an operation whose document is named by an id."""
@@ -277,7 +288,7 @@ class Connection:
         except GraphQLError as error:
             self._refuse(operation_id, asked, [error])
             return
-        if self.operations.pop(operation_id, None) is not None:
+        if self._operations.pop(operation_id, None) is not None:
             self._begin(operation_id, text, asked)
 
     def _begin(self, operation_id: str, text: str, asked: Parameters) -> None:
@@ -289,10 +300,10 @@ class Connection:
             return
         if checked.kind is not OperationType.SUBSCRIPTION:
             run = partial(self._run, operation_id, text, asked, checked)
-            self.operations[operation_id] = self._sockets.start(run, self.viewer)
+            self._operations[operation_id] = self._sockets.start(run, self.viewer)
             return
         member = SocketMember(self, operation_id)
-        self.operations[operation_id] = member
+        self._operations[operation_id] = member
         try:
             member.group = self._sockets.subscriptions.join(
                 member,
@@ -306,8 +317,8 @@ class Connection:
             self.fail(member, refused.errors)
 
     def _refuse(self, operation_id: str, asked: Parameters, errors: Iterable[GraphQLError]) -> None:
-        masked = [dict(mask(error, asked.operation_name).formatted) for error in errors]
-        self.operations.pop(operation_id, None)
+        masked = [told(error, asked.operation_name) for error in errors]
+        self._operations.pop(operation_id, None)
         self._count_refused()
         self._say(operation_id, masked)
 
@@ -323,7 +334,7 @@ class Connection:
                 self._end(operation_id, answer.errors)
                 return
             body = answer.body
-        if operation_id in self.operations:
+        if operation_id in self._operations:
             self._send({"id": operation_id, "type": "next", "payload": body})
         self._end(operation_id)
 
@@ -337,7 +348,7 @@ class Connection:
 
     def _end(self, operation_id: str, errors: list[dict[str, Any]] | None = None) -> None:
         """The last message of an operation, if it has none yet; its id is free again."""
-        if self.operations.pop(operation_id, None) is None:
+        if self._operations.pop(operation_id, None) is None:
             return
         if errors is None:
             self._send({"id": operation_id, "type": "complete"})
@@ -350,8 +361,7 @@ class Connection:
 
     def _send(self, message: dict[str, Any]) -> None:
         payload = msgspec.json.encode(message)
-        send = self.socket.write if len(self.operations) < 2 else self.socket.gather
-        send(frames.header(Opcode.TEXT, len(payload)) + payload)
+        self.write(frames.header(Opcode.TEXT, len(payload)) + payload)
         if self.socket.is_full:
             # No new questions before the answers are read.
             self.socket.pause_reading()

@@ -13,7 +13,7 @@ from graphql import GraphQLError
 
 from core.vocabulary import JobState
 from transport.deadline import in_time
-from transport.masking import mask
+from transport.masking import told
 from transport.renderers import Rendered
 
 if TYPE_CHECKING:
@@ -321,11 +321,11 @@ class Group:
     def fail(self, error: Exception) -> None:
         """End with an error; members are told what they may know of it."""
         located = GraphQLError(str(error), path=["jobProgress"], original_error=error)
-        formatted: Any = mask(located, self._operation_name).formatted
+        refusal = told(located, self._operation_name)
         members = self.members
         self._close()
         for member in members:
-            member.fail([formatted])
+            member.fail([refusal])
 
     def _close(self) -> None:
         if self._is_over:

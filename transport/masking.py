@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
@@ -47,6 +47,11 @@ def mask(error: GraphQLError, operation_name: str | None) -> GraphQLError:
     )
     message = f"Something went wrong on our side. It is in the log as {error_id}."
     return _with(error, message, {"code": "INTERNAL", "errorId": error_id})
+
+
+def told(error: GraphQLError, operation_name: str | None) -> dict[str, Any]:
+    """The same, as it is sent."""
+    return dict(mask(error, operation_name).formatted)
 
 
 def _with(error: GraphQLError, message: str, extensions: dict[str, object]) -> GraphQLError:

@@ -73,13 +73,10 @@ class SocketMember:
 
     def deliver(self, results: Sequence[Result], parts: list[bytes]) -> None:
         """Send results."""
-        socket = self._socket
-        if socket.is_full:
+        if self._socket.is_full:
             self._connection.hold(self, results)
         else:
-            # One change may be news for many operations of a socket.
-            send = socket.write if len(self._connection.operations) < 2 else socket.gather
-            send(self._id.join(parts))
+            self._connection.write(self._id.join(parts))
 
     def end(self) -> None:
         """Complete, after everything that waits."""

@@ -8,7 +8,7 @@ import msgspec
 
 from resolvers.facts import NotKnownYet
 from schema.jobs import Job
-from transport.masking import mask
+from transport.masking import told
 
 if TYPE_CHECKING:
     from graphql import ExecutionResult
@@ -108,7 +108,5 @@ class Executing:
     def _payload(self, result: ExecutionResult) -> dict[str, Any]:
         payload: dict[str, Any] = {"data": result.data}
         if result.errors:
-            payload["errors"] = [
-                mask(error, self._operation_name).formatted for error in result.errors
-            ]
+            payload["errors"] = [told(error, self._operation_name) for error in result.errors]
         return payload

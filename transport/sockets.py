@@ -135,7 +135,7 @@ class Sockets:
         """
         most = self.app.settings.max_operations_per_user
         sockets = self._of_users.get(user_id or "", ())
-        return None if sum(len(one.operations) for one in sockets) < most else most
+        return None if sum(one.operation_count for one in sockets) < most else most
 
     def forget(self, connection: Connection, request: Request, user_id: str | None) -> None:
         """A socket is closed."""

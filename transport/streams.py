@@ -11,7 +11,7 @@ import msgspec
 
 from core.errors import Unauthenticated
 from transport.caps import Caps, TooManySocketsError
-from transport.masking import mask
+from transport.masking import told
 from transport.negotiation import VARY
 from transport.problem import Problem, error_of
 from transport.subscriptions import RefusedError
@@ -203,7 +203,7 @@ class Stream:
         )
 
     def _masked(self, error: GraphQLError) -> dict[str, Any]:
-        return dict(mask(error, self._asked.operation_name).formatted)
+        return told(error, self._asked.operation_name)
 
     def _close(self) -> None:
         if self._expiry is not None:

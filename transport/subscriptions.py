@@ -6,7 +6,7 @@ import asyncio
 import sys
 from contextvars import Context
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from graphql import GraphQLError, get_argument_values
@@ -21,7 +21,7 @@ from transport.context import context_of
 from transport.deadline import in_time
 from transport.execution import build_execution, core_schema
 from transport.groups import Group
-from transport.masking import mask
+from transport.masking import told
 from transport.renderers import Executing, Projecting
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Subscriptions:
             self._opening.append(group)
             if len(self._opening) == 1:
                 # What is done for all belongs to the log of none of their requests.
-                self._run(self._open(), Context())
+                self.start(self._open(), Context())
         else:
             group.join(member)
         return group
@@ -217,11 +217,8 @@ class Subscriptions:
         """Count results that were handed out."""
         self._app.metrics.events_delivered.inc(count)
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what must wait."""
-        self._run(work)
-
-    def _run(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
+    def start(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
+        """Run what must wait, in this context; None: in the caller's."""
         assert self._tasks is not None, "Subscriptions.run is not running"
         self._tasks.create_task(work, context=context)
 
@@ -235,5 +232,4 @@ def _canonical(variables: Mapping[str, Any] | None) -> bytes:
 
 
 def _refused(errors: Iterable[GraphQLError], operation_name: str | None) -> RefusedError:
-    masked = [mask(error, operation_name).formatted for error in errors]
-    return RefusedError(cast("list[dict[str, Any]]", masked))
+    return RefusedError([told(error, operation_name) for error in errors])

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from core.settings import Settings
+    from tests.client import Client
     from tests.conftest import Api
     from transport.operations import Operations
 
@@ -76,6 +77,20 @@ FINISH = Finish(
     model="m",
     generation_time_ms=5,
 )
+
+
+async def asked_before(client: Client) -> list[tuple[str, dict[str, Any]]]:
+    """One operation of each kind, asked for once: the next time it is compiled."""
+    job = (await client.started(prompt="a lake", variantCount=1))["jobs"][0]["id"]
+    asked: list[tuple[str, dict[str, Any]]] = [
+        (READ, {"id": job}),
+        (PAGE, {"first": 1}),
+        (START, {"input": {"prompt": "a hill", "variantCount": 1}}),
+        (AGAIN, {"input": {"jobId": job}}),
+    ]
+    for document, variables in asked:
+        await client.ask(document, **variables)
+    return asked
 
 
 @st.composite

@@ -10,7 +10,7 @@ import pytest
 from graphql import GraphQLError
 
 from tests.conftest import running_api
-from tests.parts.test_compiled import AGAIN, PAGE, READ, REQUESTS, START
+from tests.parts.test_compiled import AGAIN, PAGE, READ, REQUESTS, START, asked_before
 from tests.parts.test_sockets import acknowledged, say
 from transport.operations import refused
 
@@ -100,15 +100,8 @@ async def test_sockets_and_gets_are_answered_without_graphql_core(
     roomy: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = roomy.client("ann")
-    job = (await ann.started(prompt="a lake", variantCount=1))["jobs"][0]["id"]
-    asked: list[tuple[str, dict[str, Any]]] = [
-        (READ, {"id": job}),
-        (PAGE, {"first": 1}),
-        (START, {"input": {"prompt": "a hill", "variantCount": 1}}),
-        (AGAIN, {"input": {"jobId": job}}),
-    ]
-    for document, variables in asked:
-        await ann.ask(document, **variables)
+    asked = await asked_before(ann)
+    job = asked[0][1]["id"]
     monkeypatch.setattr(EXECUTE, core)
     async with ann.socket() as socket:
         for document, variables in asked:

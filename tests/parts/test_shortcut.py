@@ -12,7 +12,7 @@ import pytest
 from core.auth import issue_token
 from mintari.revoke import revoke
 from tests.conftest import SECRET, running_api
-from tests.parts.test_compiled import AGAIN, PAGE, READ, START
+from tests.parts.test_compiled import PAGE, READ, START, asked_before
 from tests.parts.test_http_protocol import answer, connection
 from tests.waiting import wait_until
 
@@ -46,15 +46,8 @@ async def test_known_operations_of_known_viewers_go_the_short_way(
     roomy: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, bob = roomy.client("ann"), roomy.client("bob")
-    job = (await ann.started(prompt="a lake", variantCount=1))["jobs"][0]["id"]
-    asked: list[tuple[str, dict[str, Any]]] = [
-        (READ, {"id": job}),
-        (PAGE, {"first": 1}),
-        (START, {"input": {"prompt": "a hill", "variantCount": 1}}),
-        (AGAIN, {"input": {"jobId": job}}),
-    ]
-    for document, variables in asked:
-        await ann.ask(document, **variables)
+    asked = await asked_before(ann)
+    job = asked[0][1]["id"]
     monkeypatch.delattr(LONG_WAY)
     for document, variables in asked:
         assert (await ann.ask(document, **variables)).data
